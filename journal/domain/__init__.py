@@ -1,0 +1,1 @@
+"""The journal's rules as plain Python: no Django, no I/O, no clock."""

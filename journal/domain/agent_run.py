@@ -1,0 +1,188 @@
+"""The events of an agent run (contract §3). Its state and how events change it: `run_state`.
+
+Every field has a default: what a source does not record is absent, never invented. `argsJson` and `responseJson` are
+JSON as text, so that a model's malformed arguments are kept as it wrote them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from journal.domain.catalog import Unknown, catalog
+
+CATEGORY: Final = "agent_run"
+
+
+class _Data(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Camel-case keys on the wire; what is at its default is left out."""
+
+
+@catalog.event("agent_run.started")
+class Started(_Data):
+    """A run began: what was asked, of which agent and model, with which tools."""
+
+    prompt: str | None = None
+    model: str | None = None
+    context: dict[str, Any] = {}
+    agent: str | None = None
+    source: str | None = None
+    source_id: str | None = None
+    parent_run: str | None = None
+    tools: tuple[Any, ...] = ()
+
+
+@catalog.event("agent_run.message_received")
+class MessageReceived(_Data):
+    """A user, another agent, a system prompt or the environment speaks. `content` is text, or blocks as recorded."""
+
+    role: str = "user"
+    content: Any = ""
+    name: str | None = None
+
+
+@catalog.event("agent_run.model_called")
+class ModelCalled(_Data):
+    """A request to a model. `messages` is what was sent: `{"version": n}` for an earlier event, else the message."""
+
+    model: str | None = None
+    params: dict[str, Any] = {}
+    messages: tuple[Any, ...] = ()
+
+
+@catalog.event("agent_run.model_responded")
+class ModelResponded(_Data):
+    """One response of the model: one decision. Tokens are counts, `cost_usd` dollars, `latency_ms` milliseconds."""
+
+    content: Any = None
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_usd: float | None = None
+    latency_ms: float | None = None
+    raw: Any = None
+
+
+@catalog.event("agent_run.reasoned")
+class Reasoned(_Data):
+    """The decision to call one tool: the model's stated thought, the tool, its arguments as JSON text."""
+
+    thought: str | None = None
+    tool_name: str = ""
+    args_json: str = "{}"
+    call_id: str | None = None
+
+
+@catalog.event("agent_run.tool_returned")
+class ToolReturned(_Data):
+    """A tool's result, as JSON text."""
+
+    tool_name: str = ""
+    call_id: str | None = None
+    response_json: str = "null"
+    latency_ms: float | None = None
+
+
+@catalog.event("agent_run.tool_failed")
+class ToolFailed(_Data):
+    """A tool call that ended in an error."""
+
+    tool_name: str = ""
+    call_id: str | None = None
+    error_code: str | None = None
+    message: str | None = None
+    latency_ms: float | None = None
+
+
+@catalog.event("agent_run.handed_off")
+class HandedOff(_Data):
+    """Work given to another agent; `child_run` is its stream where it is known."""
+
+    to_agent: str | None = None
+    child_run: str | None = None
+    instruction: str | None = None
+
+
+@catalog.event("agent_run.context_compacted")
+class ContextCompacted(_Data):
+    """Earlier events left the model's context and a summary took their place."""
+
+    summary: str | None = None
+    dropped_versions: tuple[int, ...] = ()
+    kept_versions: tuple[int, ...] = ()
+
+
+@catalog.event("agent_run.memory_written")
+class MemoryWritten(_Data):
+    """The agent stored something to be known later."""
+
+    key: str = ""
+    value: Any = None
+
+
+@catalog.event("agent_run.answered")
+class Answered(_Data):
+    """The agent's answer. Token and cost fields are the source's own totals for the run, where it gives them."""
+
+    response: Any = None
+    tokens_used: int | None = None
+    cost_usd: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@catalog.event("agent_run.aborted")
+class Aborted(_Data):
+    """The run ended without an answer."""
+
+    reason: str | None = None
+
+
+@catalog.event("agent_run.graded")
+class Graded(_Data):
+    """A verdict on the run, or on one event of it: by a rule, a benchmark or a person.
+
+    The rule `outcome` carries the source's own label of how the run ended: `verdict` is the outcome's status and `raw`
+    the label as the source wrote it.
+    """
+
+    rule: str | None = None
+    by: str | None = None
+    verdict: str | None = None
+    score: float | None = None
+    message: str | None = None
+    at_version: int | None = None
+    raw: Any = None
+
+
+@catalog.event("agent_run.annotated")
+class Annotated(_Data):
+    """A note on an event."""
+
+    by: str | None = None
+    text: str | None = None
+    at_version: int | None = None
+    label: str | None = None
+
+
+AgentRunEvent = (
+    Started
+    | MessageReceived
+    | ModelCalled
+    | ModelResponded
+    | Reasoned
+    | ToolReturned
+    | ToolFailed
+    | HandedOff
+    | ContextCompacted
+    | MemoryWritten
+    | Answered
+    | Aborted
+    | Graded
+    | Annotated
+)
+
+AnyEvent = AgentRunEvent | Unknown

@@ -1,0 +1,323 @@
+"""The state of an agent run: what it was asked, what it knows, what the model would see next (contract §3).
+
+The fold is one `match` over the event union; each change names the version that made it, so that every leaf can be
+blamed. Growing parts share their memory between forks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from journal.domain import aggregate
+from journal.domain import agent_run as run
+from journal.domain.catalog import Unknown, catalog
+from journal.domain.event import RecordedEvent
+from journal.domain.text import clip, parsed, plain, size_bytes
+
+CODE_VERSION: Final = 1
+"""Rises when the same events would give another state; snapshots and pages name it."""
+
+_KEY_CHARACTERS = 200
+_TOTALS = ("decisions", "tool_calls", "tool_errors", "input_tokens", "output_tokens", "cost_usd", "duration_ms")
+
+
+class ContextItem(msgspec.Struct, frozen=True):
+    """One thing the model would see: who said it, what kind it is, how it begins, how long it is."""
+
+    version: int
+    role: str
+    kind: str
+    preview: str
+    size_bytes: int
+
+
+class _Shared:
+    """A list that only grows, shared between forks until one of them grows differently."""
+
+    __slots__ = ("_items", "_length")
+
+    def __init__(self, items: list[ContextItem] | None = None) -> None:
+        self._items = items if items is not None else []
+        self._length = len(self._items)
+
+    def append(self, item: ContextItem) -> None:
+        if len(self._items) != self._length:
+            self._items = self._items[: self._length]
+        self._items.append(item)
+        self._length += 1
+
+    def fork(self) -> _Shared:
+        return copy(self)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[ContextItem]:
+        return iter(self._items[: self._length])
+
+
+@aggregate.aggregate(run.CATEGORY)
+class RunState:
+    """The state of one run after `version`. See `to_json` for its shape."""
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.version = 0
+        self.context = _Shared()
+        self.context_bytes = 0
+        self._called: dict[str, None] = {}
+        self._leaves: dict[str, tuple[Any, int]] = {}
+        self._open: dict[str, dict[str, Any]] = {}
+        self._last: dict[str, Any] | None = None
+        self._answer: dict[str, Any] | None = None
+        self._results: dict[str, dict[str, Any]] = {}
+        self._memory: dict[str, dict[str, Any]] = {}
+        self._failures: dict[str, dict[str, tuple[Any, int]]] = {}
+        self._children: list[dict[str, Any]] = []
+        self._grades: dict[str, dict[str, Any]] = {}
+        self._closed: dict[int, int] = {}
+        self._compactions: list[tuple[int, frozenset[int]]] = []
+        self._began: datetime | None = None
+
+    def fork(self) -> RunState:
+        """Return an equal state that changes on its own. Entries are replaced, never changed, so they are shared."""
+        twin = copy(self)
+        twin.context = self.context.fork()
+        for name in ("_leaves", "_called", "_open", "_results", "_memory", "_failures", "_children", "_grades", "_closed", "_compactions"):
+            setattr(twin, name, copy(getattr(self, name)))
+        return twin
+
+    def apply(self, event: RecordedEvent) -> None:
+        """Take the next event in. An event this code does not know changes nothing but the version."""
+        self.version = event.version
+        self._evolve(catalog.decode(event))
+        if event.meta.time == "recorded" and event.type.startswith("agent_run.") and not _is_comment(event):
+            self._began = self._began or event.occurred_at
+            self._set("totals/duration_ms", round((event.occurred_at - self._began).total_seconds() * 1000))
+
+    def _evolve(self, event: run.AnyEvent) -> None:
+        match event:
+            case run.Started():
+                self._start(event)
+            case run.MessageReceived():
+                self._see(event.role, "message", event.content)
+                self._resume()
+            case run.ModelCalled():
+                self._set_known("model", event.model)
+                self._resume()
+            case run.ModelResponded():
+                self._respond(event)
+            case run.Reasoned():
+                self._decide(event)
+            case run.ToolReturned():
+                self._take_result(event)
+            case run.ToolFailed():
+                self._take_failure(event)
+            case run.HandedOff():
+                self._children.append({
+                    "version": self.version, "to_agent": event.to_agent, "child_run": event.child_run,
+                })
+            case run.ContextCompacted():
+                self._compact(event)
+            case run.MemoryWritten():
+                self._memory[event.key] = {"version": self.version, "value": event.value}
+            case run.Answered():
+                self._answer = {"version": self.version, **_measured(event.response)}
+                self._set("status", "answered")
+            case run.Aborted():
+                self._set("status", "aborted")
+                self._set_known("reason", event.reason)
+            case run.Graded():
+                self._grades[event.rule or event.by or "grade"] = {
+                    "version": self.version, "by": event.by, "verdict": event.verdict, "score": event.score,
+                }
+            case run.Annotated() | Unknown():
+                pass
+
+    def _start(self, event: run.Started) -> None:
+        self._set("status", "running")
+        for name in ("agent", "model", "prompt", "source"):
+            self._set_known(name, getattr(event, name))
+        self._set_known("parent_run", event.parent_run)
+        if event.tools:
+            self._set("tools", [_tool_name(tool) for tool in event.tools])
+
+    def _respond(self, event: run.ModelResponded) -> None:
+        self._count("decisions", 1)
+        self._count("input_tokens", event.input_tokens)
+        self._count("output_tokens", event.output_tokens)
+        self._count("cost_usd", event.cost_usd)
+        self._resume()
+        if event.content not in (None, "", []):
+            self._see("assistant", "response", event.content)
+
+    def _decide(self, event: run.Reasoned) -> None:
+        self._count("tool_calls", 1)
+        self._called[event.tool_name] = None
+        self._resume()
+        arguments = clip(event.args_json)
+        decision = {
+            "version": self.version, "tool": event.tool_name, "call_id": event.call_id, "arguments": arguments,
+        }
+        self._last = {**decision, "thought": clip(event.thought) if event.thought else None}
+        self._open[event.call_id or f"at {self.version}"] = {**decision, "key": known_key(event)}
+        self._see("assistant", "call", f"{event.tool_name} {event.args_json}")
+
+    def _take_result(self, event: run.ToolReturned) -> None:
+        call = self._close(event.call_id, event.tool_name)
+        self._know(call, event.tool_name, parsed(event.response_json), failed=False)
+        tool = event.tool_name or call.get("tool", "")
+        if tool in self._failures:
+            self._failures[tool] = {**self._failures[tool], "in_a_row": (0, self.version)}
+
+    def _take_failure(self, event: run.ToolFailed) -> None:
+        call = self._close(event.call_id, event.tool_name)
+        self._count("tool_errors", 1)
+        self._know(call, event.tool_name, event.message, failed=True)
+        tool = event.tool_name or call.get("tool", "")
+        before = self._failures.get(tool, {"in_a_row": (0, 0), "total": (0, 0)})
+        self._failures[tool] = {
+            "in_a_row": (before["in_a_row"][0] + 1, self.version),
+            "total": (before["total"][0] + 1, self.version),
+            "last_arguments": (call.get("arguments"), call.get("version", self.version)),
+        }
+
+    def _close(self, call_id: str | None, tool: str) -> dict[str, Any]:
+        """Return and remove the open call a result answers: by its id, else the oldest open one of that tool."""
+        key = call_id
+        if key is None:
+            key = next((key for key, call in self._open.items() if call["tool"] == tool), "")
+        call = self._open.pop(key, None)
+        if call is None:
+            return {}
+        self._closed[call["version"]] = self.version
+        return call
+
+    def _know(self, call: dict[str, Any], tool: str, result: Any, *, failed: bool) -> None:
+        tool = tool or call.get("tool", "")
+        measured = _measured(result)
+        self._results[call.get("key") or tool] = {
+            "version": self.version, "tool": tool, "call_version": call.get("version"), "failed": failed, **measured,
+        }
+        self._see("tool", "failure" if failed else "result", result)
+
+    def _compact(self, event: run.ContextCompacted) -> None:
+        kept, dropped = set(event.kept_versions), set(event.dropped_versions)
+        if kept or dropped:
+            stay = [item for item in self.context if item.version in kept or (not kept and item.version not in dropped)]
+        else:
+            stay = []
+        gone = {item.version for item in self.context} - {item.version for item in stay}
+        self._compactions.append((self.version, frozenset(gone)))
+        self.context = _Shared(stay)
+        self.context_bytes = sum(item.size_bytes for item in stay)
+        self._see("system", "summary", event.summary or "")
+
+    def _see(self, role: str, kind: str, content: Any) -> None:
+        said = plain(content)
+        size = size_bytes(said)
+        self.context.append(ContextItem(self.version, role, kind, clip(said), size))
+        self.context_bytes += size
+
+    def _resume(self) -> None:
+        """An ended run that goes on is running again."""
+        if self._leaves.get("status", (None, 0))[0] != "running":
+            self._set("status", "running")
+
+    def _count(self, name: str, by: float | None) -> None:
+        """Add to a total. A total nobody recorded anything for stays null."""
+        if by is not None:
+            self._set(f"totals/{name}", (self._leaves.get(f"totals/{name}", (None, 0))[0] or 0) + by)
+
+    def _set(self, name: str, value: Any) -> None:
+        self._leaves[name] = (value, self.version)
+
+    def _set_known(self, name: str, value: Any) -> None:
+        if value is not None and self._leaves.get(name, (None, 0))[0] != value:
+            self._set(name, value)
+
+    def _leaf(self, name: str) -> Any:
+        return self._leaves.get(name, (None, 0))[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as contract §3 names it; what no event said is null, an empty list or an empty object."""
+        return {
+            "stream": self.stream,
+            "version": self.version,
+            **{name: self._leaf(name) for name in ("status", "agent", "model", "prompt", "source", "parent_run")},
+            "tools": self._leaf("tools") or [],
+            "reason": self._leaf("reason"),
+            "answer": self._answer,
+            "open_calls": [
+                {name: call[name] for name in ("version", "tool", "call_id", "arguments")}
+                for call in self._open.values()
+            ],
+            "last_decision": self._last,
+            "known": {"results": dict(self._results), "memory": dict(self._memory)},
+            "failures": {
+                tool: {name: value for name, (value, _) in entry.items()} for tool, entry in self._failures.items()
+            },
+            "children": list(self._children),
+            "grades": dict(self._grades),
+            "totals": {name: self._total(name) for name in _TOTALS},
+            "context": [msgspec.structs.asdict(item) for item in self.context],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return the few values a list of runs shows, without building the whole state."""
+        return {
+            **{name: self._leaf(name) for name in ("status", "agent", "model", "source", "parent_run")},
+            "called": list(self._called),
+            "totals": {name: self._total(name) for name in _TOTALS},
+        }
+
+    def _total(self, name: str) -> Any:
+        value = self._leaf(f"totals/{name}")
+        return 0 if value is None and name in ("decisions", "tool_calls", "tool_errors") else value
+
+    def blame(self) -> dict[str, int]:
+        """Return the version that set each leaf of `to_json`, by JSON Pointer."""
+        explicit = {"/" + name: version for name, (_, version) in self._leaves.items()}
+        for tool, entry in self._failures.items():
+            for name, (_, version) in entry.items():
+                explicit[f"/failures/{aggregate.escaped(tool)}/{name}"] = version
+        return aggregate.blame_of(self.to_json(), explicit)
+
+    def removed_at(self, pointer: str, gone: Any) -> int | None:
+        """Return the result that closed a call, or the compaction that dropped an item from the context."""
+        opened = gone.get("version") if isinstance(gone, dict) else None
+        if opened is None:
+            return None
+        if pointer.startswith("/open_calls/"):
+            return self._closed.get(opened)
+        return next((version for version, dropped in self._compactions if opened in dropped), None)
+
+
+def known_key(call: run.Reasoned) -> str:
+    """Return the key of a call's result in `known.results`: the tool and its arguments, long ones by their digest."""
+    key = f"{call.tool_name} {call.args_json}"
+    if len(key) <= _KEY_CHARACTERS:
+        return key
+    return f"{key[: _KEY_CHARACTERS - 20]}… sha256:{sha256(key.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def _measured(content: Any) -> dict[str, Any]:
+    said = plain(content)
+    return {"preview": clip(said), "size_bytes": size_bytes(said)}
+
+
+def _tool_name(tool: Any) -> str:
+    if isinstance(tool, dict):
+        inner = tool.get("function") if isinstance(tool.get("function"), dict) else tool
+        return str(inner.get("name") or tool.get("type") or "tool")
+    return str(tool)
+
+
+def _is_comment(event: RecordedEvent) -> bool:
+    return event.type in ("agent_run.graded", "agent_run.annotated")

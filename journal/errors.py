@@ -1,0 +1,124 @@
+"""The whole error tree of the journal.
+
+    JournalError
+    ├── AppendRefused
+    │   ├── WrongExpectedVersion     another writer was first
+    │   ├── EventIdReused            a known id came with other content, or mixed with new ones
+    │   └── PayloadRefused           bytes that cannot be kept exactly as they came
+    ├── StreamNotFound · EventNotFound · VersionNotFound
+    ├── NotPermitted                 the person or token may not do this
+    ├── ImportRefused                a file that cannot be taken, with place and reason
+    └── ConfigurationRefused         a setting that cannot be parsed
+
+Each error has attributes for programs and a message for people: which, expected, actual, and the way out.
+"""
+
+from __future__ import annotations
+
+
+class JournalError(Exception):
+    """Base of everything the journal raises on purpose."""
+
+    def fields(self) -> dict[str, object]:
+        """Return the error's own attributes, as they go into problem+json and `--json` output."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+
+class AppendRefused(JournalError):
+    """An append that stored nothing."""
+
+
+class WrongExpectedVersion(AppendRefused):
+    """The stream is not at the version the writer decided on."""
+
+    def __init__(self, *, stream: str, expected: int | str, actual: int) -> None:
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+        super().__init__(
+            f"stream {stream!r} is at version {actual}, not {expected}: another writer was first; "
+            "load it and decide again"
+        )
+
+
+class EventIdReused(AppendRefused):
+    """An event id that is already in the journal came again, but not as the same append."""
+
+    def __init__(self, *, stream: str, event_id: str, reason: str) -> None:
+        self.stream = stream
+        self.event_id = event_id
+        self.reason = reason
+        super().__init__(f"event id {event_id} for stream {stream!r}: {reason}; nothing was stored")
+
+
+class PayloadRefused(AppendRefused):
+    """Event data or metadata that no backend could give back byte for byte."""
+
+    def __init__(self, *, what: str, reason: str, way_out: str) -> None:
+        self.what = what
+        self.reason = reason
+        self.way_out = way_out
+        super().__init__(f"{what} refused: {reason}; {way_out}")
+
+
+class StreamNotFound(JournalError):
+    """No such stream in this project."""
+
+    def __init__(self, *, stream: str, project: str) -> None:
+        self.stream = stream
+        self.project = project
+        super().__init__(
+            f"no stream {stream!r} in project {project!r}; `nagare runs --project {project}` lists those there are"
+        )
+
+
+class EventNotFound(JournalError):
+    """No event with this id in this project."""
+
+    def __init__(self, *, event_id: str, project: str) -> None:
+        self.event_id = event_id
+        self.project = project
+        super().__init__(f"no event {event_id!r} in project {project!r}")
+
+
+class VersionNotFound(JournalError):
+    """The stream does not reach this version."""
+
+    def __init__(self, *, stream: str, version: int, newest: int) -> None:
+        self.stream = stream
+        self.version = version
+        self.newest = newest
+        super().__init__(f"stream {stream!r} has versions 1 to {newest}, not {version}")
+
+
+class NotPermitted(JournalError):
+    """The person or token lacks the permission, or the project."""
+
+    def __init__(self, *, who: str, permission: str, project: str | None = None) -> None:
+        self.who = who
+        self.permission = permission
+        self.project = project
+        where = f" in project {project!r}" if project else ""
+        super().__init__(f"{who} has no permission {permission!r}{where}; an admin of the project can give it")
+
+
+class ImportRefused(JournalError):
+    """A file, or a part of one, that cannot be imported."""
+
+    def __init__(self, reason: str, *, line: int | None = None, column: int | None = None) -> None:
+        self.reason = reason
+        self.line = line
+        self.column = column
+        place = ""
+        if line is not None:
+            place = f"line {line}, column {column}: " if column is not None else f"line {line}: "
+        super().__init__(place + reason)
+
+
+class ConfigurationRefused(JournalError):
+    """A NAGARE_* variable that cannot be parsed."""
+
+    def __init__(self, *, variable: str, reason: str) -> None:
+        self.variable = variable
+        self.reason = reason
+        super().__init__(f"{variable}: {reason}")
