@@ -1,0 +1,18 @@
+"""The journal as a Django app: loads what installed apps add to it."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class JournalConfig(AppConfig):
+    """Finds explainers, projections and import formats of all installed apps, by modules of these names."""
+
+    name = "journal"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Load the modules other apps add."""
+        autodiscover_modules("explainers", "projections", "formats")
+        from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs

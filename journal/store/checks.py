@@ -1,0 +1,85 @@
+"""What every store asks of events before it takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from journal.domain.codec import check_object
+from journal.domain.event import EventData, RecordedEvent
+from journal.domain.stream import ANY_VERSION, ExpectedVersion, checked
+from journal.errors import EventIdReused, PayloadRefused, WrongExpectedVersion
+
+_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,199}")
+
+
+def admitted(stream: str, events: Sequence[EventData], now: datetime) -> list[EventData]:
+    """Return the events with id and time filled in, every one of them checked.
+
+    Raises:
+        PayloadRefused: the stream name, a type, an id, a time, data or metadata cannot be kept; says which event.
+    """
+    checked(stream)
+    ready = [_admitted(event, at, now) for at, event in enumerate(events)]
+    if len({event.id for event in ready}) != len(ready):
+        raise PayloadRefused(what="append", reason="an event id stands twice in it", way_out="give each event its own id")
+    return ready
+
+
+def _admitted(event: EventData, at: int, now: datetime) -> EventData:
+    what = f"event {at + 1} of the append ({event.type[:80]})"
+    if not _TYPE.fullmatch(event.type):
+        raise PayloadRefused(what=what, reason="its type is not a name", way_out="use letters, digits and . _ : / -")
+    check_object(event.data, what=f"{what}: data")
+    check_object(event.metadata, what=f"{what}: metadata")
+    occurred = event.occurred_at or now
+    if occurred.tzinfo is None:
+        raise PayloadRefused(what=what, reason="occurred_at has no time zone", way_out="give it in UTC")
+    return msgspec.structs.replace(event, id=_identity(event.id, what), occurred_at=occurred.astimezone(UTC))
+
+
+def _identity(given: str | None, what: str) -> str:
+    if given is None:
+        return str(uuid7())
+    try:
+        return str(UUID(given))
+    except ValueError as error:
+        raise PayloadRefused(what=what, reason=f"id {given[:80]!r} is not a UUID", way_out="send a UUID, or none") from error
+
+
+def check_expected(stream: str, expected: ExpectedVersion, actual: int) -> None:
+    """Raise `WrongExpectedVersion` unless the stream is where the writer thinks it is."""
+    if expected not in (ANY_VERSION, actual):
+        raise WrongExpectedVersion(stream=stream, expected=expected, actual=actual)
+
+
+def is_repeat(stream: str, events: Sequence[EventData], known: dict[str, RecordedEvent]) -> bool:
+    """Return whether the append was made before; `known` are the events already stored under its ids.
+
+    Raises:
+        EventIdReused: only a part of it is known, or an id is known with other content or in another stream.
+    """
+    for event in events:
+        before = known.get(event.id or "")
+        if before is not None and not _same(before, stream, event):
+            raise EventIdReused(
+                stream=stream, event_id=before.id,
+                reason=f"it is version {before.version} of {before.stream!r} already, with other content",
+            )
+    if known and len(known) != len(events):
+        first = next(iter(known.values()))
+        raise EventIdReused(
+            stream=stream, event_id=first.id,
+            reason=f"it is stored already, and {len(events) - len(known)} of the {len(events)} events are new; "
+            "send the new ones alone",
+        )
+    return bool(known)
+
+
+def _same(before: RecordedEvent, stream: str, event: EventData) -> bool:
+    return (before.stream, before.type, before.schema, before.data) == (stream, event.type, event.schema, event.data)

@@ -1,0 +1,86 @@
+"""The promises of an event store on a list: for tests and for embedding where nothing need be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from threading import Lock
+
+from journal.domain import stream as streams
+from journal.domain.event import EventData, RecordedEvent
+from journal.domain.stream import ExpectedVersion
+from journal.errors import EventNotFound
+from journal.store import checks
+from journal.store.protocol import Appended, Capabilities, Clock
+
+
+class MemoryStore:
+    """A journal that lives as long as the process. Safe to use from several threads."""
+
+    capabilities = Capabilities(durable=False, dense_positions=True)
+
+    def __init__(self, project: str = "default", *, clock: Clock = lambda: datetime.now(UTC)) -> None:
+        self.project = project
+        self._clock = clock
+        self._lock = Lock()
+        self._log: list[RecordedEvent] = []
+        self._streams: dict[str, list[RecordedEvent]] = {}
+        self._by_id: dict[str, RecordedEvent] = {}
+
+    def append(self, stream: str, events: Sequence[EventData], *, expected_version: ExpectedVersion) -> Appended:
+        """Append all events or none. See `EventStore.append`."""
+        now = self._clock()
+        ready = checks.admitted(stream, events, now)
+        with self._lock:
+            ids = tuple(str(event.id) for event in ready)
+            known = {known_id: self._by_id[known_id] for known_id in ids if known_id in self._by_id}
+            version = self.stream_version(stream)
+            if checks.is_repeat(stream, ready, known):
+                return Appended(stream=stream, version=max(e.version for e in known.values()), ids=ids, is_new=False)
+            checks.check_expected(stream, expected_version, version)
+            for event in ready:
+                version += 1
+                self._add(stream, version, event, now)
+        return Appended(stream=stream, version=version, ids=ids)
+
+    def _add(self, stream: str, version: int, event: EventData, now: datetime) -> None:
+        recorded = RecordedEvent(
+            position=len(self._log) + 1, project=self.project, stream=stream, version=version, id=str(event.id),
+            type=event.type, schema=event.schema, data=event.data, metadata=event.metadata,
+            occurred_at=event.occurred_at or now, recorded_at=now,
+        )
+        self._log.append(recorded)
+        self._streams.setdefault(stream, []).append(recorded)
+        self._by_id[recorded.id] = recorded
+
+    def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield versions in ``(after, until]``."""
+        yield from self._streams.get(stream, [])[max(after, 0) : until]
+
+    def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield by position, past `after`."""
+        yield from islice(self._log[max(after, 0) :], limit)
+
+    def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield the events of a category by position, past `after`."""
+        yield from islice((e for e in self._log[max(after, 0) :] if streams.category(e.stream) == category), limit)
+
+    def event(self, event_id: str) -> RecordedEvent:
+        """Return one event by id."""
+        found = self._by_id.get(event_id)
+        if found is None:
+            raise EventNotFound(event_id=event_id, project=self.project)
+        return found
+
+    def versions_of(self, stream: str) -> dict[str, int]:
+        """Return event id to version of a whole stream."""
+        return {event.id: event.version for event in self._streams.get(stream, [])}
+
+    def stream_version(self, stream: str) -> int:
+        """Return the stream's newest version."""
+        return len(self._streams.get(stream, []))
+
+    def head(self) -> int:
+        """Return the highest position."""
+        return len(self._log)

@@ -1,0 +1,78 @@
+"""What every event store promises. One suite checks it for all of them: `tests/journal/store/contract.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from journal.domain.event import EventData, RecordedEvent
+from journal.domain.stream import ExpectedVersion
+
+Clock = Callable[[], datetime]
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between stores: whether they outlive the process, and whether positions have holes."""
+
+    durable: bool
+    dense_positions: bool
+
+
+class Appended(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of an append: the stream's version after it, the events' ids, and whether anything was new."""
+
+    stream: str
+    version: int
+    ids: tuple[str, ...]
+    is_new: bool = True
+
+
+class EventStore(Protocol):
+    """The journal of one project: append-only streams, and the order of all of them."""
+
+    @property
+    def project(self) -> str:
+        """The project every read and write is bound to."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this store can do that another cannot."""
+
+    def append(self, stream: str, events: Sequence[EventData], *, expected_version: ExpectedVersion) -> Appended:
+        """Append all events or none, in a transaction of its own that is durable when this returns.
+
+        The same ids with the same content again are the same append: nothing is stored and `is_new` is False.
+
+        Raises:
+            WrongExpectedVersion: the stream is at another version; names it.
+            EventIdReused: an id is known with other content, or known and new ids are mixed.
+            PayloadRefused: data or metadata is not a JSON object that can be kept byte for byte.
+        """
+
+    def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield the stream's events with versions in ``(after, until]``, in order; nothing where there is no stream."""
+
+    def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield the project's events by position, past `after`. None ever appears behind one that was yielded."""
+
+    def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield the events of all streams of a category by position, past `after`."""
+
+    def event(self, event_id: str) -> RecordedEvent:
+        """Return one event.
+
+        Raises:
+            EventNotFound: this project has none with the id.
+        """
+
+    def versions_of(self, stream: str) -> dict[str, int]:
+        """Return event id to version of a whole stream: what an importer compares a transcript with."""
+
+    def stream_version(self, stream: str) -> int:
+        """Return the stream's newest version, 0 where it has no events."""
+
+    def head(self) -> int:
+        """Return the highest position a reader may be given, 0 where the project has no events."""
