@@ -1,0 +1,51 @@
+"""What a role may do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from journal.models import Membership
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class Permission(StrEnum):
+    """Something a view or command may ask for, always within one project."""
+
+    READ = "read"
+    IMPORT = "import"
+    ANNOTATE = "annotate"
+    AUDIT = "audit"
+    ADMIN = "admin"
+
+
+class Role(StrEnum):
+    """What a member is in a project."""
+
+    VIEWER = "viewer"
+    ENGINEER = "engineer"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+_GRANTED: Final[dict[Role, frozenset[Permission]]] = {
+    Role.VIEWER: frozenset({Permission.READ}),
+    Role.ENGINEER: frozenset({Permission.READ, Permission.IMPORT, Permission.ANNOTATE}),
+    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+def may(role: Role, permission: Permission) -> bool:
+    """Return whether the role includes the permission."""
+    return permission in _GRANTED[role]
+
+
+def role_in(user: AbstractBaseUser | AnonymousUser, project: str) -> Role | None:
+    """Return the user's role in a project, None where they are no member."""
+    if not user.is_authenticated or not user.is_active:
+        return None
+    found = Membership.objects.filter(user_id=user.pk, project_id=project).values_list("role", flat=True).first()
+    return Role(found) if found else None

@@ -1,0 +1,81 @@
+"""API tokens: 256 random bits shown once, kept as SHA-256 (a fast hash is right for a random key)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from django.contrib.auth import get_user_model
+from uuid_utils.compat import uuid7
+
+from journal.access.permissions import role_in
+from journal.errors import JournalError, NotPermitted
+from journal.models import ApiToken
+
+SCOPES: Final = ("ingest", "read", "audit", "admin")
+_PREFIX: Final = "ngr"
+
+
+class TokenRefused(JournalError):
+    """A token that cannot be made or found."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewToken:
+    """A token with its secret: the only time it is seen."""
+
+    secret: str
+    row: ApiToken
+
+
+def create_token(*, user: str, project: str, scopes: Sequence[str], expires_at: datetime | None = None) -> NewToken:
+    """Make a token for a user in a project.
+
+    Raises:
+        TokenRefused: a scope is unknown, the expiry is past, or there is no such user.
+        NotPermitted: the user is no member of the project.
+    """
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        raise TokenRefused(f"scope {', '.join(unknown) or 'missing'}: use one or more of {', '.join(SCOPES)}")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise TokenRefused(f"expires {expires_at.isoformat()}, which is past")
+    owner = get_user_model().objects.filter(username=user).first()
+    if owner is None:
+        raise TokenRefused(f"there is no user {user!r}; `nagare user add {user}` makes one")
+    if role_in(owner, project) is None:
+        raise NotPermitted(who=f"user {user!r}", permission="token", project=project)
+    secret = f"{_PREFIX}_{secrets.token_urlsafe(32)}"
+    row = ApiToken.objects.create(
+        id=str(uuid7()), user=owner, project_id=project, digest=digest(secret), prefix=secret[:10],
+        scopes=list(dict.fromkeys(scopes)), expires_at=expires_at,
+    )
+    return NewToken(secret=secret, row=row)
+
+
+def revoke_token(token_id: str) -> ApiToken:
+    """Revoke a token at once.
+
+    Raises:
+        TokenRefused: there is no such token.
+    """
+    row = ApiToken.objects.filter(id=token_id).first()
+    if row is None:
+        raise TokenRefused(f"there is no token {token_id!r}; `nagare token list` shows those there are")
+    if row.revoked_at is None:
+        row.revoked_at = datetime.now(UTC)
+        row.save(update_fields=["revoked_at"])
+    return row
+
+
+def digest(secret: str) -> str:
+    """Return what is stored for a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,73 @@
+"""What a view declares about who may see it, and the check itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+
+from journal.access.permissions import Permission, Role, may
+from journal.access.projects import chosen_project
+from journal.models import Project
+
+PUBLIC: Final = "public"
+"""Declared by a view that anyone may see."""
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+class ProjectRequest(HttpRequest):
+    """A request whose project is known and whose user may do what the view declared."""
+
+    project: Project
+    role: Role
+
+
+def public(view: V) -> V:
+    """Declare that anyone may see a view."""
+    view.nagare_permission = PUBLIC  # type: ignore[attr-defined]
+    return view
+
+
+def requires(permission: Permission) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Declare and check what a view needs.
+
+    Nobody signed in: to the sign-in page, and back here afterwards (401 for a fragment or a program). No member of
+    the project: 404, as if there were none. A member without the permission: 403.
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return _sign_in(request)
+            chosen = chosen_project(request)
+            if chosen is None:
+                raise Http404("no such project")
+            project, role = chosen
+            if not may(role, permission):
+                raise PermissionDenied(f"your role in {project.slug} is {role}, which does not include {permission}")
+            known = cast(ProjectRequest, request)
+            known.project, known.role = project, role
+            return view(known, *args, **kwargs)
+
+        checked.nagare_permission = permission  # type: ignore[attr-defined]
+        return checked
+
+    return decorate
+
+
+def _sign_in(request: HttpRequest) -> HttpResponse:
+    to = f"{settings.LOGIN_URL}?next={quote(request.get_full_path())}"
+    if request.headers.get("HX-Request") == "true":
+        response = HttpResponse(status=401)
+        response["HX-Redirect"] = to
+        return response
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponse("sign in first", status=401, content_type="text/plain")
+    return HttpResponseRedirect(to)
