@@ -1,0 +1,109 @@
+"""The explorer's read models: filled by `explorer.projections` from the journal, and rebuilt from it at any time.
+
+List rows carry short text and numbers only; payloads stay in the journal.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class RunSummary(models.Model):
+    """One stream as the run list shows it. Times are microseconds since 1970; null is "not recorded"."""
+
+    project = models.CharField(max_length=64)
+    stream = models.CharField(max_length=245)
+    category = models.CharField(max_length=64)
+    title = models.CharField(max_length=300)
+    status = models.CharField(max_length=16)
+    agent = models.CharField(max_length=200, default="")
+    model = models.CharField(max_length=200, default="")
+    source = models.CharField(max_length=40, default="")
+    source_id = models.CharField(max_length=300, default="")
+    parent_run = models.CharField(max_length=245, default="")
+    subject = models.CharField(max_length=200, default="")
+    tools = models.JSONField(default=list)
+    events = models.PositiveBigIntegerField(default=0)
+    decisions = models.PositiveBigIntegerField(default=0)
+    tool_calls = models.PositiveBigIntegerField(default=0)
+    tool_errors = models.PositiveBigIntegerField(default=0)
+    first_error = models.PositiveBigIntegerField(null=True)
+    input_tokens = models.PositiveBigIntegerField(null=True)
+    output_tokens = models.PositiveBigIntegerField(null=True)
+    cost_usd = models.FloatField(null=True)
+    duration_ms = models.BigIntegerField(null=True)
+    outcome = models.CharField(max_length=16, default="unknown")
+    outcome_raw = models.JSONField(null=True)
+    synthetic = models.BooleanField(default=False)
+    shape = models.JSONField(default=dict)
+    started_us = models.BigIntegerField()
+    newest_us = models.BigIntegerField()
+    time_known = models.BooleanField(default=True)
+    position = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "stream"], name="explorer_run_once")]
+        indexes = [
+            models.Index(fields=["project", "-started_us", "-id"], name="explorer_run_recent"),
+            models.Index(fields=["project", "status", "-started_us"], name="explorer_run_status"),
+            models.Index(fields=["project", "parent_run"], name="explorer_run_parent"),
+        ]
+
+    def __str__(self) -> str:
+        return self.stream
+
+
+class EventLine(models.Model):
+    """One event as a list row, a mark on the minimap and a node of a cause graph show it.
+
+    `folded_into` is the version of the row that stands for this one (a model call in its response); `pair` is the
+    version of the call a result answers, and of the result that answers a call.
+    """
+
+    run = models.ForeignKey(RunSummary, on_delete=models.CASCADE, related_name="lines", db_index=False)
+    version = models.PositiveBigIntegerField()
+    event_id = models.CharField(max_length=36)
+    position = models.BigIntegerField()
+    kind = models.CharField(max_length=24)
+    title = models.CharField(max_length=200)
+    summary = models.CharField(max_length=400)
+    tool = models.CharField(max_length=200, default="")
+    call_id = models.CharField(max_length=200, default="")
+    is_error = models.BooleanField(default=False)
+    pair = models.PositiveBigIntegerField(null=True)
+    folded_into = models.PositiveBigIntegerField(null=True)
+    took_ms = models.FloatField(null=True)
+    occurred_us = models.BigIntegerField()
+    time_known = models.BooleanField(default=True)
+    context_bytes = models.BigIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "version"], name="explorer_line_version")]
+        indexes = [
+            models.Index(fields=["event_id"], name="explorer_line_event"),
+            models.Index(fields=["run", "kind", "version"], name="explorer_line_kind"),
+            models.Index(fields=["run", "tool", "version"], name="explorer_line_tool"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.summary}"
+
+
+class CauseLink(models.Model):
+    """One link between two events of a project, by event id. The cause may be one the journal does not hold."""
+
+    project = models.CharField(max_length=64)
+    cause = models.CharField(max_length=36)
+    effect = models.CharField(max_length=36)
+    kind = models.CharField(max_length=12)
+    certainty = models.CharField(max_length=10)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "effect", "cause", "kind"], name="explorer_cause_once")
+        ]
+        indexes = [models.Index(fields=["project", "cause"], name="explorer_cause_down")]
+
+    def __str__(self) -> str:
+        return f"{self.cause} {self.kind} {self.effect}"

@@ -1,0 +1,1 @@
+"""Long-lived work on top of a store."""
