@@ -1,0 +1,73 @@
+"""What Nagare's commands have in common: refusals on standard error with exit code 1, one JSON document with `--json`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import RawDescriptionHelpFormatter
+from typing import Any
+
+import msgspec
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from journal.access.projects import DEFAULT_PROJECT, ensure_project
+from journal.domain import codec
+from journal.errors import JournalError
+from journal.store import EventStore, get_store
+
+
+class Command(BaseCommand):
+    """Base of the commands. `example` stands under `--help`."""
+
+    example = ""
+    takes_json = True
+    requires_system_checks: list[str] = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Put the example under the help."""
+        parser = super().create_parser(
+            prog_name, subcommand, epilog=f"example:\n  {self.example}", formatter_class=RawDescriptionHelpFormatter,
+            **kwargs,
+        )
+        if self.takes_json:
+            parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+        return parser
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the command; a refusal becomes a message and exit code 1."""
+        try:
+            self.run(**options)
+        except JournalError as refusal:
+            raise CommandError(str(refusal), returncode=1) from refusal
+
+    def run(self, **options: Any) -> None:
+        """Do the work. Raises `JournalError` for a refusal."""
+        raise NotImplementedError
+
+    def print_json(self, document: object) -> None:
+        """Print one JSON document, indented."""
+        self.stdout.write(msgspec.json.format(codec.encode(document), indent=2).decode())
+
+
+def add_project_argument(parser: CommandParser) -> None:
+    """Add `--project`."""
+    parser.add_argument("--project", default=DEFAULT_PROJECT, metavar="P", help="the project (default: %(default)s)")
+
+
+def add_stream_argument(parser: CommandParser) -> None:
+    """Add the stream, and the project it is looked for in."""
+    parser.add_argument("stream", metavar="STREAM", help="the run, as `nagare runs` names it")
+    add_project_argument(parser)
+
+
+def store_of(project: str) -> EventStore:
+    """Return the journal of a project that exists.
+
+    Raises:
+        ProjectRefused: it does not.
+    """
+    return get_store(ensure_project(project).slug)
+
+
+def on_terminal() -> bool:
+    """Return whether a person watches standard error."""
+    return sys.stderr.isatty()

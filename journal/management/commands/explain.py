@@ -1,0 +1,50 @@
+"""`nagare explain`: a run in prose, an event a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from django.core.management.base import CommandParser
+
+from journal.domain.event import RecordedEvent, instant
+from journal.domain.explain import explain
+from journal.errors import StreamNotFound
+from journal.management.base import Command as Base
+from journal.management.base import add_stream_argument, store_of
+
+
+class Command(Base):
+    """Explain a run."""
+
+    help = "Say in plain words what happened in a run, an event a line."
+    example = "nagare explain agent_run-0192f0c1 --after 20 --until 24"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare what the command takes."""
+        add_stream_argument(parser)
+        parser.add_argument("--after", type=int, default=0, metavar="V", help="begin behind this event")
+        parser.add_argument("--until", type=int, metavar="V", help="end with this event")
+
+    def run(self, **options: Any) -> None:
+        """Read, explain, print."""
+        store = store_of(options["project"])
+        stream = options["stream"]
+        if not store.stream_version(stream):
+            raise StreamNotFound(stream=stream, project=store.project)
+        events = store.read_stream(stream, after=options["after"], until=options["until"])
+        if options["json"]:
+            self.print_json({"stream": stream, "events": [_as_json(event) for event in events]})
+            return
+        for event in events:
+            explanation = explain(event)
+            self.stdout.write(f"{event.version:>7}  {explanation.summary}")
+            if explanation.detail and event.type == "agent_run.reasoned":
+                self.stdout.write(f"         Because: “{explanation.detail}” (the model's own stated reason, not verified)")
+
+
+def _as_json(event: RecordedEvent) -> dict[str, Any]:
+    return {
+        "version": event.version, "id": event.id, "type": event.type, "occurred_at": instant(event.occurred_at),
+        **msgspec.structs.asdict(explain(event)),
+    }
