@@ -14,5 +14,5 @@ class JournalConfig(AppConfig):
 
     def ready(self) -> None:
         """Load the modules other apps add."""
-        autodiscover_modules("explainers", "projections", "formats")
+        autodiscover_modules("explainers", "projections", "import_formats")
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs

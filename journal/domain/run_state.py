@@ -129,9 +129,9 @@ class RunState:
                 self._memory[event.key] = {"version": self.version, "value": event.value}
             case run.Answered():
                 self._answer = {"version": self.version, **_measured(event.response)}
-                self._set("status", "answered")
+                self._set_known("status", "answered")
             case run.Aborted():
-                self._set("status", "aborted")
+                self._set_known("status", "aborted")
                 self._set_known("reason", event.reason)
             case run.Graded():
                 self._grades[event.rule or event.by or "grade"] = {
@@ -276,6 +276,10 @@ class RunState:
             "called": list(self._called),
             "totals": {name: self._total(name) for name in _TOTALS},
         }
+
+    def known_results(self) -> dict[str, dict[str, Any]]:
+        """Return `known.results` of `to_json`, without building the rest."""
+        return dict(self._results)
 
     def _total(self, name: str) -> Any:
         value = self._leaf(f"totals/{name}")

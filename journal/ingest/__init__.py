@@ -1,6 +1,6 @@
 """Foreign trajectories to events. A module a format; adding one is adding a file.
 
-A format module holds one `Format` made by `register`; every module of this package, and a module `formats` of any
+A format module holds one `Format` made by `register`; every module of this package, and a module `import_formats` of any
 installed app, is loaded by `load_formats`.
 """
 

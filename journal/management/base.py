@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import RawDescriptionHelpFormatter
 from typing import Any
@@ -38,6 +39,8 @@ class Command(BaseCommand):
             self.run(**options)
         except JournalError as refusal:
             raise CommandError(str(refusal), returncode=1) from refusal
+        except BrokenPipeError:  # whoever read the output has seen enough, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def run(self, **options: Any) -> None:
         """Do the work. Raises `JournalError` for a refusal."""
