@@ -43,12 +43,16 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def causes_of(event: RecordedEvent) -> tuple[Cause, ...]:
-    """Return every cause of an event: the direct one first, its kind told by the event's type."""
+    """Return every cause of an event, the direct one first.
+
+    Its kind is the one `causes` gives it where it is named there too, else what the event's type tells.
+    """
     meta = event.meta
-    direct = (
-        (Cause(id=meta.causation_id, kind=_DIRECT_KIND.get(event.type, "triggered")),) if meta.causation_id else ()
-    )
-    return direct + tuple(cause for cause in meta.causes if cause.id != meta.causation_id)
+    if meta.causation_id is None:
+        return meta.causes
+    named = next((cause for cause in meta.causes if cause.id == meta.causation_id), None)
+    direct = named or Cause(id=meta.causation_id, kind=_DIRECT_KIND.get(event.type, "triggered"))
+    return direct, *(cause for cause in meta.causes if cause.id != meta.causation_id)
 
 
 def links_of(event: RecordedEvent) -> tuple[CausalLink, ...]:

@@ -107,7 +107,8 @@ class RunState:
                 self._start(event)
             case run.MessageReceived():
                 self._see(event.role, "message", event.content)
-                self._resume()
+                if event.role == "user":
+                    self._resume()
             case run.ModelCalled():
                 self._set_known("model", event.model)
                 self._resume()

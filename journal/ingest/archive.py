@@ -178,7 +178,9 @@ _Inflate = Callable[[memoryview], Iterator[bytes]]
 
 def _method(info: zipfile.ZipInfo, name: str) -> _Inflate:
     methods: dict[int, _Inflate] = {
-        zipfile.ZIP_STORED: _stored_chunks, zipfile.ZIP_DEFLATED: _deflate_chunks, ZIP_ZSTD: _zstd_chunks,
+        zipfile.ZIP_STORED: _stored_chunks,
+        zipfile.ZIP_DEFLATED: _deflate_chunks,
+        ZIP_ZSTD: _zstd_chunks,
     }
     if info.compress_type not in methods:
         raise ImportRefused(

@@ -75,6 +75,8 @@ class EventDraft:
     """One event to be. `at` is aware UTC, or None where the source has no time for it.
 
     `causes` may be left empty: `journal.ingest.linking` then links by call ids and by what the model was sent.
+    `repeats` marks a copy of what another file of the run records itself, and better: it is appended where the journal
+    does not have it, but where it says less than what the journal has, that is no revision.
     """
 
     key: str
@@ -85,6 +87,7 @@ class EventDraft:
     traceparent: str | None = None
     subjects: tuple[str, ...] = ()
     line: int | None = None
+    repeats: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -125,7 +125,10 @@ def from_memory(files: dict[str, bytes], *, every: bool = False) -> Iterator[Fou
 
 
 def _beside_in_memory(files: dict[str, bytes], folder: str, name: str) -> bytes | None:
-    return files.get(str(PurePosixPath(folder) / name))
+    path = PurePosixPath(folder)
+    while name.startswith("../"):
+        path, name = path.parent, name.removeprefix("../")
+    return files.get(str(path / name))
 
 
 def _names_in_memory(files: dict[str, bytes], folder: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID, uuid5
@@ -28,6 +29,7 @@ from journal.ingest.linking import link
 from journal.store import EventStore
 
 _NAMESPACE = UUID("7e2a6c1e-2f1c-5d0b-9d7e-6e616761726f")
+_NUL = b"\\u0000"
 Status = Literal["imported", "unchanged", "extended"]
 _BATCH = 2_000
 """Events in one append: long enough to be quick, short enough not to hold other writers up."""
@@ -187,7 +189,7 @@ class _Writing:
             causes=tuple(
                 Cause(id=self._cause_id(cause), kind=cause.kind, certainty=cause.certainty)
                 for cause in links
-                if cause is not direct
+                if cause is not direct or cause.kind != "triggered"  # a kind that says more is not lost
             ),
             subjects=draft.subjects,
             time="recorded" if draft.at is not None else "unknown",
@@ -225,8 +227,14 @@ class _Writing:
         return stream_of(self._store.project, self._prepared.format, source_id)
 
     def _check(self, events: list[EventData]) -> None:
-        """Refuse before anything is written, and name the line."""
+        """Refuse before anything is written, and name the line.
+
+        Our own encoder writes no duplicate keys and no NaN, and a lone surrogate does not get past reading: what is
+        left is NUL, which is looked for in the bytes before they are read again.
+        """
         for draft, event in zip(self._prepared.drafts, events, strict=True):
+            if _NUL not in event.data:
+                continue
             try:
                 codec.check_object(event.data, what=f"{event.type} at {draft.key}")
             except PayloadRefused as refused:
@@ -239,8 +247,8 @@ class _Writing:
         """Return a note for each event that the source now records with other data than the journal holds."""
         stored = {event.id: event for event in self._store.read_stream(self._prepared.stream)}
         notes = []
-        for event in events:
-            before = stored.get(event.id or "")
+        for draft, event in zip(self._prepared.drafts, events, strict=True):
+            before = None if draft.repeats else stored.get(event.id or "")
             if before is not None and before.data != event.data:
                 note = self._note(before.version, event)
                 if note.id not in self._known:
@@ -283,10 +291,16 @@ def _replaced(value: Any) -> Any:
 def _data_of(event: run.AgentRunEvent) -> dict[str, Any]:
     """Return the event's data by its names on the wire, defaults left out, and every `Ref` still in it."""
     return {
-        field.encode_name: value
-        for field in msgspec.structs.fields(event)
-        if (value := getattr(event, field.name)) != field.default and value not in ((), {})
+        encode_name: value
+        for name, encode_name, default in _fields_of(type(event))
+        if (value := getattr(event, name)) != default and value not in ((), {})
     }
+
+
+@cache
+def _fields_of(struct: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
+    """Return (attribute, name on the wire, default); asking msgspec each time would cost more than the encoding."""
+    return [(known.name, known.encode_name, known.default) for known in msgspec.structs.fields(struct)]
 
 
 def _identity(project: str, format_name: str, source_id: str) -> UUID:

@@ -50,8 +50,10 @@ def test_the_status_follows_the_last_word(last: msgspec.Struct, status: str) -> 
 
 
 def test_a_run_that_goes_on_after_its_answer_runs_again() -> None:
-    """A further message re-opens the run; a grade or a note does not."""
+    """A further word of the user re-opens the run; output of the environment, a grade or a note does not."""
     answered = [started(), run.Answered(response="yes")]
+    output = run.MessageReceived(role="environment", content="ok")
+    assert state_after(*answered, output).to_json()["status"] == "answered"
     assert state_after(*answered, run.MessageReceived(content="and now?")).to_json()["status"] == "running"
     assert state_after(*answered, run.Graded(rule="r", verdict="holds")).to_json()["status"] == "answered"
 
