@@ -9,8 +9,20 @@ from journal.domain.explain import Explanation, explains
 from journal.domain.text import amount, clip, first_sentence, in_bytes, parsed, plain, size_bytes
 
 _MAIN_ARGUMENTS = (
-    "path", "file_path", "filePath", "file", "filename", "command", "cmd", "query", "pattern", "url", "name", "prompt",
+    "path",
+    "file_path",
+    "filePath",
+    "file",
+    "filename",
+    "command",
+    "cmd",
+    "query",
+    "pattern",
+    "url",
+    "name",
+    "prompt",
 )
+_SHORT_VALUE = 40
 _SPEAKERS = {"user": "User", "human": "User", "system": "System", "developer": "Developer", "assistant": "Assistant"}
 
 
@@ -58,7 +70,11 @@ def model_responded(event: run.ModelResponded) -> Explanation:
     elif thought:
         summary = f"Thought: “{thought}”"
     else:
-        summary = "The model responded; its text was not captured" if event.content is None else "The model responded without text"
+        summary = (
+            "The model responded; its text was not captured"
+            if event.content is None
+            else "The model responded without text"
+        )
     return Explanation(
         title="Model responded",
         summary=summary,
@@ -115,7 +131,9 @@ def handed_off(event: run.HandedOff) -> Explanation:
     """Name the agent that took over and what it was told."""
     to = event.to_agent or "another agent"
     told = f": {clip(event.instruction)}" if event.instruction else ""
-    return Explanation(title=f"Handed off to {to}", summary=f"Handed off to {to}{told}", tags=_tags(agent=event.to_agent))
+    return Explanation(
+        title=f"Handed off to {to}", summary=f"Handed off to {to}{told}", tags=_tags(agent=event.to_agent)
+    )
 
 
 @explains(run.ContextCompacted)
@@ -124,7 +142,9 @@ def context_compacted(event: run.ContextCompacted) -> Explanation:
     dropped = amount(len(event.dropped_versions), "event") if event.dropped_versions else "earlier events"
     return Explanation(
         title="Context compacted",
-        summary=f"Context compacted: {dropped} replaced by a summary" if event.summary else f"Context compacted: {dropped} dropped",
+        summary=f"Context compacted: {dropped} replaced by a summary"
+        if event.summary
+        else f"Context compacted: {dropped} dropped",
         detail=event.summary,
     )
 
@@ -155,7 +175,8 @@ def answered(event: run.Answered) -> Explanation:
 def aborted(event: run.Aborted) -> Explanation:
     """Say why the run ended."""
     return Explanation(
-        title="Aborted", summary=f"Aborted: {clip(event.reason)}" if event.reason else "Aborted, no reason recorded",
+        title="Aborted",
+        summary=f"Aborted: {clip(event.reason)}" if event.reason else "Aborted, no reason recorded",
         detail=event.reason,
     )
 
@@ -184,8 +205,11 @@ def annotated(event: run.Annotated) -> Explanation:
     about = f" on event {event.at_version}" if event.at_version else ""
     label = f"{event.label}: " if event.label else ""
     return Explanation(
-        title=f"Note{about}", summary=f"{by} noted{about}: {label}{clip(event.text or '')}", detail=event.text,
-        actor=event.by, tags=_tags(label=event.label),
+        title=f"Note{about}",
+        summary=f"{by} noted{about}: {label}{clip(event.text or '')}",
+        detail=event.text,
+        actor=event.by,
+        tags=_tags(label=event.label),
     )
 
 
@@ -216,7 +240,11 @@ def _described_object(result: dict[str, Any]) -> str:
     for name in ("content", "text", "output", "stdout", "result"):
         if isinstance(result.get(name), str) and result[name]:
             return _described_text(result[name])
-    pairs = [f"{key} {value}" for key, value in result.items() if isinstance(value, (str, int, float)) and len(str(value)) < 40]
+    pairs = [
+        f"{key} {value}"
+        for key, value in result.items()
+        if isinstance(value, (str, int, float)) and len(str(value)) < _SHORT_VALUE
+    ]
     return clip(", ".join(pairs), 100) if pairs else f"an object with {amount(len(result), 'field')}"
 
 

@@ -21,7 +21,10 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 def event(data: msgspec.Struct, *, id: str | None = None, at: datetime | None = None, **metadata: Any) -> EventData:  # noqa: A002 - the field's name
     """Return an event to append, of a registered Struct."""
     return EventData(
-        id=id, type=catalog.name_of(type(data)), data=codec.encode(data), metadata=codec.encode(Metadata(**metadata)),
+        id=id,
+        type=catalog.name_of(type(data)),
+        data=codec.encode(data),
+        metadata=codec.encode(Metadata(**metadata)),
         occurred_at=at,
     )
 
@@ -40,9 +43,17 @@ def recorded(events: Sequence[msgspec.Struct], *, stream: str = STREAM, **metada
     """Return the events as a journal would give them back: versions from 1, a second apart."""
     return [
         RecordedEvent(
-            position=100 + version, project="default", stream=stream, version=version, id=identity((stream, version)),
-            type=catalog.name_of(type(data)), schema=1, data=codec.encode(data), metadata=codec.encode(Metadata(**metadata)),
-            occurred_at=NOON + timedelta(seconds=version), recorded_at=NOON,
+            position=100 + version,
+            project="default",
+            stream=stream,
+            version=version,
+            id=identity((stream, version)),
+            type=catalog.name_of(type(data)),
+            schema=1,
+            data=codec.encode(data),
+            metadata=codec.encode(Metadata(**metadata)),
+            occurred_at=NOON + timedelta(seconds=version),
+            recorded_at=NOON,
         )
         for version, data in enumerate(events, 1)
     ]
@@ -55,7 +66,9 @@ def started(**fields: Any) -> run.Started:
 
 def responded(content: str = "I will look.", **fields: Any) -> run.ModelResponded:
     """Return a response of the model."""
-    return run.ModelResponded(**{"content": content, "input_tokens": 100, "output_tokens": 10, "cost_usd": 0.25, **fields})
+    return run.ModelResponded(
+        **{"content": content, "input_tokens": 100, "output_tokens": 10, "cost_usd": 0.25, **fields}
+    )
 
 
 def reasoned(tool: str = "read_file", call_id: str = "c1", **arguments: Any) -> run.Reasoned:

@@ -11,6 +11,16 @@ from journal.access.projects import add_project, add_user, chosen_project, proje
 from journal.access.web import PUBLIC, ProjectRequest, public, requires
 
 __all__ = [
-    "PUBLIC", "Permission", "ProjectRequest", "Role", "add_project", "add_user", "chosen_project", "may", "projects_of",
-    "public", "requires", "role_in",
+    "PUBLIC",
+    "Permission",
+    "ProjectRequest",
+    "Role",
+    "add_project",
+    "add_user",
+    "chosen_project",
+    "may",
+    "projects_of",
+    "public",
+    "requires",
+    "role_in",
 ]

@@ -78,7 +78,7 @@ def add_user(name: str, *, role: Role, project: str, password: str | None = None
 
 def projects_of(request: HttpRequest) -> list[Project]:
     """Return the projects the request's user is a member of, by name."""
-    return list(Project.objects.filter(memberships__user_id=request.user.pk).order_by("slug"))
+    return list(Project.objects.filter(memberships__user=request.user.pk or 0).order_by("slug"))
 
 
 def chosen_project(request: HttpRequest) -> tuple[Project, Role] | None:
@@ -88,7 +88,7 @@ def chosen_project(request: HttpRequest) -> tuple[Project, Role] | None:
     member of the one that was asked for, or of any.
     """
     asked = request.GET.get("project")
-    memberships = Membership.objects.filter(user_id=request.user.pk).select_related("project").order_by("project_id")
+    memberships = Membership.objects.filter(user_id=request.user.pk or 0).select_related("project").order_by("project_id")
     found = list(memberships)
     wanted = asked or request.session.get(_CHOSEN)
     mine = next((membership for membership in found if membership.project_id == wanted), None)

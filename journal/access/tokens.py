@@ -55,8 +55,13 @@ def create_token(*, user: str, project: str, scopes: Sequence[str], expires_at: 
         raise NotPermitted(who=f"user {user!r}", permission="token", project=project)
     secret = f"{_PREFIX}_{secrets.token_urlsafe(32)}"
     row = ApiToken.objects.create(
-        id=str(uuid7()), user=owner, project_id=project, digest=digest(secret), prefix=secret[:10],
-        scopes=list(dict.fromkeys(scopes)), expires_at=expires_at,
+        id=str(uuid7()),
+        user=owner,
+        project_id=project,
+        digest=digest(secret),
+        prefix=secret[:10],
+        scopes=list(dict.fromkeys(scopes)),
+        expires_at=expires_at,
     )
     return NewToken(secret=secret, row=row)
 

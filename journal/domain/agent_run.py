@@ -20,7 +20,7 @@ class _Data(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 
 
 @catalog.event("agent_run.started")
-class Started(_Data):
+class Started(_Data, frozen=True, kw_only=True):
     """A run began: what was asked, of which agent and model, with which tools."""
 
     prompt: str | None = None
@@ -34,7 +34,7 @@ class Started(_Data):
 
 
 @catalog.event("agent_run.message_received")
-class MessageReceived(_Data):
+class MessageReceived(_Data, frozen=True, kw_only=True):
     """A user, another agent, a system prompt or the environment speaks. `content` is text, or blocks as recorded."""
 
     role: str = "user"
@@ -43,7 +43,7 @@ class MessageReceived(_Data):
 
 
 @catalog.event("agent_run.model_called")
-class ModelCalled(_Data):
+class ModelCalled(_Data, frozen=True, kw_only=True):
     """A request to a model. `messages` is what was sent: `{"version": n}` for an earlier event, else the message."""
 
     model: str | None = None
@@ -52,7 +52,7 @@ class ModelCalled(_Data):
 
 
 @catalog.event("agent_run.model_responded")
-class ModelResponded(_Data):
+class ModelResponded(_Data, frozen=True, kw_only=True):
     """One response of the model: one decision. Tokens are counts, `cost_usd` dollars, `latency_ms` milliseconds."""
 
     content: Any = None
@@ -67,7 +67,7 @@ class ModelResponded(_Data):
 
 
 @catalog.event("agent_run.reasoned")
-class Reasoned(_Data):
+class Reasoned(_Data, frozen=True, kw_only=True):
     """The decision to call one tool: the model's stated thought, the tool, its arguments as JSON text."""
 
     thought: str | None = None
@@ -77,7 +77,7 @@ class Reasoned(_Data):
 
 
 @catalog.event("agent_run.tool_returned")
-class ToolReturned(_Data):
+class ToolReturned(_Data, frozen=True, kw_only=True):
     """A tool's result, as JSON text."""
 
     tool_name: str = ""
@@ -87,7 +87,7 @@ class ToolReturned(_Data):
 
 
 @catalog.event("agent_run.tool_failed")
-class ToolFailed(_Data):
+class ToolFailed(_Data, frozen=True, kw_only=True):
     """A tool call that ended in an error."""
 
     tool_name: str = ""
@@ -98,7 +98,7 @@ class ToolFailed(_Data):
 
 
 @catalog.event("agent_run.handed_off")
-class HandedOff(_Data):
+class HandedOff(_Data, frozen=True, kw_only=True):
     """Work given to another agent; `child_run` is its stream where it is known."""
 
     to_agent: str | None = None
@@ -107,7 +107,7 @@ class HandedOff(_Data):
 
 
 @catalog.event("agent_run.context_compacted")
-class ContextCompacted(_Data):
+class ContextCompacted(_Data, frozen=True, kw_only=True):
     """Earlier events left the model's context and a summary took their place."""
 
     summary: str | None = None
@@ -116,7 +116,7 @@ class ContextCompacted(_Data):
 
 
 @catalog.event("agent_run.memory_written")
-class MemoryWritten(_Data):
+class MemoryWritten(_Data, frozen=True, kw_only=True):
     """The agent stored something to be known later."""
 
     key: str = ""
@@ -124,7 +124,7 @@ class MemoryWritten(_Data):
 
 
 @catalog.event("agent_run.answered")
-class Answered(_Data):
+class Answered(_Data, frozen=True, kw_only=True):
     """The agent's answer. Token and cost fields are the source's own totals for the run, where it gives them."""
 
     response: Any = None
@@ -135,14 +135,14 @@ class Answered(_Data):
 
 
 @catalog.event("agent_run.aborted")
-class Aborted(_Data):
+class Aborted(_Data, frozen=True, kw_only=True):
     """The run ended without an answer."""
 
     reason: str | None = None
 
 
 @catalog.event("agent_run.graded")
-class Graded(_Data):
+class Graded(_Data, frozen=True, kw_only=True):
     """A verdict on the run, or on one event of it: by a rule, a benchmark or a person.
 
     The rule `outcome` carries the source's own label of how the run ended: `verdict` is the outcome's status and `raw`
@@ -159,7 +159,7 @@ class Graded(_Data):
 
 
 @catalog.event("agent_run.annotated")
-class Annotated(_Data):
+class Annotated(_Data, frozen=True, kw_only=True):
     """A note on an event."""
 
     by: str | None = None

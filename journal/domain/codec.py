@@ -39,7 +39,9 @@ def check_object(raw: bytes, *, what: str) -> None:
     except RecursionError as error:
         raise _too_deep(what) from error
     except _Found as error:
-        raise PayloadRefused(what=what, reason=str(error), way_out="write it so that every reader reads the same") from error
+        raise PayloadRefused(
+            what=what, reason=str(error), way_out="write it so that every reader reads the same"
+        ) from error
     except ValueError as error:
         raise PayloadRefused(what=what, reason=f"it is not JSON ({error})", way_out="send one JSON object") from error
     if not isinstance(value, dict):
@@ -114,7 +116,7 @@ def _exact(value: Any) -> Any:
     return value
 
 
-class _Found(Exception):  # noqa: N818 - never leaves this module
+class _Found(Exception):
     """Something in the JSON that readers disagree about."""
 
 

@@ -27,22 +27,27 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def diff(before: State, after: State) -> list[Change]:
     """Return the changes that lead from one state to the other, in the order of the later state's leaves."""
     blame = after.blame()
+
+    def setter(pointer: str, left: Any, right: Any) -> int | None:
+        """What set the new leaf, else what removed the old one."""
+        if right is not MISSING:
+            return _blamed(pointer, right, blame)
+        removed = after.removed_at(pointer, left)
+        return removed or (after.version if after.version == before.version + 1 else None)
+
     return [
-        Change(path=pointer, before=left, after=right, version=_setter(pointer, left, right, before, after, blame))
+        Change(path=pointer, before=left, after=right, version=setter(pointer, left, right))
         for pointer, left, right in _walk(before.to_json(), after.to_json(), "")
         if pointer not in ("/version", "/stream")
     ]
 
 
-def _setter(
-    pointer: str, left: Any, right: Any, before: State, after: State, blame: dict[str, int]
-) -> int | None:
-    """Return the event that made a change: what set the new leaf, else what removed the old one."""
-    if right is MISSING:
-        removed = after.removed_at(pointer, left)
-        return removed or (after.version if after.version == before.version + 1 else None)
+def _blamed(pointer: str, value: Any, blame: dict[str, int]) -> int | None:
+    """Return the version of a leaf; of an object that came whole, its own version or the newest of its leaves."""
     if pointer in blame:
         return blame[pointer]
+    if isinstance(value, dict) and isinstance(value.get("version"), int):
+        return int(value["version"])
     inside = [version for leaf, version in blame.items() if leaf.startswith(pointer + "/")]
     return max(inside, default=None)
 
@@ -54,7 +59,7 @@ def _walk(old: Any, new: Any, pointer: str) -> list[tuple[str, Any, Any]]:
         return _walk_objects(old, new, pointer)
     if isinstance(old, list) and isinstance(new, list):
         return _walk_lists(old, new, pointer)
-    if isinstance(old, dict) and new is None or old is None and isinstance(new, dict):
+    if (isinstance(old, dict) and new is None) or (old is None and isinstance(new, dict)):
         return _walk_objects(old or {}, new or {}, pointer)
     return [(pointer, old, new)]
 
@@ -72,7 +77,8 @@ def _walk_lists(old: list[Any], new: list[Any], pointer: str) -> list[tuple[str,
     keys_old, keys_new = _keys(old), _keys(new)
     if keys_old is None or keys_new is None:
         keys_old, keys_new = list(range(len(old))), list(range(len(new)))
-    places_old, places_new = dict(zip(keys_old, range(len(old)))), dict(zip(keys_new, range(len(new))))
+    places_old = {key: place for place, key in enumerate(keys_old)}
+    places_new = {key: place for place, key in enumerate(keys_new)}
     found = []
     for key, place in places_new.items():
         at = f"{pointer}/{place}"
@@ -87,7 +93,10 @@ def _walk_lists(old: list[Any], new: list[Any], pointer: str) -> list[tuple[str,
 
 
 def _keys(items: list[Any]) -> list[Any] | None:
-    keys = [(item.get("version"), item.get("kind"), item.get("call_id")) if isinstance(item, dict) else None for item in items]
+    keys = [
+        (item.get("version"), item.get("kind"), item.get("call_id")) if isinstance(item, dict) else None
+        for item in items
+    ]
     return keys if None not in keys and len(set(keys)) == len(keys) else None
 
 

@@ -45,7 +45,7 @@ def explains(struct: type[E]) -> Callable[[Callable[[E], Explanation]], Callable
 
 
 def explain(event: RecordedEvent) -> Explanation:
-    """Return the event's explanation. An event without an explainer, or whose explainer fails, is said to be shown raw."""
+    """Return the event's explanation; one without an explainer, or whose explainer fails, is said to be shown raw."""
     decoded = catalog.decode(event)
     explainer = _explainers.get(type(decoded))
     if explainer is None:
@@ -61,5 +61,8 @@ def explain(event: RecordedEvent) -> Explanation:
 
 def _raw(event: RecordedEvent, reason: str) -> Explanation:
     return Explanation(
-        title=event.type, summary=f"{event.type}, kept raw", detail=f"Shown raw: {reason}.", actor=event.meta.actor,
+        title=event.type,
+        summary=f"{event.type}, kept raw",
+        detail=f"Shown raw: {reason}.",
+        actor=event.meta.actor,
     )

@@ -83,9 +83,7 @@ def _grouped(links: Iterable[CausalLink], *, by_effect: bool) -> dict[str, list[
     return grouped
 
 
-def _walk(
-    target: str, links: Mapping[str, list[CausalLink]], present: frozenset[str], most: int, *, up: bool
-) -> Walk:
+def _walk(target: str, links: Mapping[str, list[CausalLink]], present: frozenset[str], most: int, *, up: bool) -> Walk:
     depths, found, missing, cut = {target: 0}, [], [], False
     waiting = deque([target])
     while waiting:

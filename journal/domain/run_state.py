@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from journal.domain import aggregate
 from journal.domain import agent_run as run
+from journal.domain import aggregate
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.text import clip, parsed, plain, size_bytes
@@ -89,7 +89,18 @@ class RunState:
         """Return an equal state that changes on its own. Entries are replaced, never changed, so they are shared."""
         twin = copy(self)
         twin.context = self.context.fork()
-        for name in ("_leaves", "_called", "_open", "_results", "_memory", "_failures", "_children", "_grades", "_closed", "_compactions"):
+        for name in (
+            "_leaves",
+            "_called",
+            "_open",
+            "_results",
+            "_memory",
+            "_failures",
+            "_children",
+            "_grades",
+            "_closed",
+            "_compactions",
+        ):
             setattr(twin, name, copy(getattr(self, name)))
         return twin
 
@@ -101,7 +112,7 @@ class RunState:
             self._began = self._began or event.occurred_at
             self._set("totals/duration_ms", round((event.occurred_at - self._began).total_seconds() * 1000))
 
-    def _evolve(self, event: run.AnyEvent) -> None:
+    def _evolve(self, event: run.AnyEvent) -> None:  # noqa: C901, PLR0912 - one case for each event of the union
         match event:
             case run.Started():
                 self._start(event)
@@ -121,9 +132,13 @@ class RunState:
             case run.ToolFailed():
                 self._take_failure(event)
             case run.HandedOff():
-                self._children.append({
-                    "version": self.version, "to_agent": event.to_agent, "child_run": event.child_run,
-                })
+                self._children.append(
+                    {
+                        "version": self.version,
+                        "to_agent": event.to_agent,
+                        "child_run": event.child_run,
+                    }
+                )
             case run.ContextCompacted():
                 self._compact(event)
             case run.MemoryWritten():
@@ -136,7 +151,10 @@ class RunState:
                 self._set_known("reason", event.reason)
             case run.Graded():
                 self._grades[event.rule or event.by or "grade"] = {
-                    "version": self.version, "by": event.by, "verdict": event.verdict, "score": event.score,
+                    "version": self.version,
+                    "by": event.by,
+                    "verdict": event.verdict,
+                    "score": event.score,
                 }
             case run.Annotated() | Unknown():
                 pass
@@ -164,7 +182,10 @@ class RunState:
         self._resume()
         arguments = clip(event.args_json)
         decision = {
-            "version": self.version, "tool": event.tool_name, "call_id": event.call_id, "arguments": arguments,
+            "version": self.version,
+            "tool": event.tool_name,
+            "call_id": event.call_id,
+            "arguments": arguments,
         }
         self._last = {**decision, "thought": clip(event.thought) if event.thought else None}
         self._open[event.call_id or f"at {self.version}"] = {**decision, "key": known_key(event)}
@@ -204,7 +225,11 @@ class RunState:
         tool = tool or call.get("tool", "")
         measured = _measured(result)
         self._results[call.get("key") or tool] = {
-            "version": self.version, "tool": tool, "call_version": call.get("version"), "failed": failed, **measured,
+            "version": self.version,
+            "tool": tool,
+            "call_version": call.get("version"),
+            "failed": failed,
+            **measured,
         }
         self._see("tool", "failure" if failed else "result", result)
 
@@ -296,9 +321,9 @@ class RunState:
 
     def removed_at(self, pointer: str, gone: Any) -> int | None:
         """Return the result that closed a call, or the compaction that dropped an item from the context."""
-        opened = gone.get("version") if isinstance(gone, dict) else None
-        if opened is None:
+        if not isinstance(gone, dict) or "version" not in gone:
             return None
+        opened = gone["version"]
         if pointer.startswith("/open_calls/"):
             return self._closed.get(opened)
         return next((version for version, dropped in self._compactions if opened in dropped), None)

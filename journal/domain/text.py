@@ -9,6 +9,7 @@ import msgspec
 from journal.domain.codec import encode
 
 PREVIEW_CHARACTERS = 160
+_KILO, _MEGA = 1_000, 1_000_000
 
 
 def plain(content: Any) -> str:
@@ -79,6 +80,6 @@ def amount(count: int, one: str, many: str | None = None) -> str:
 
 def in_bytes(size: int) -> str:
     """Return a size as people read it: `312 bytes`, `2.4 kB`, `12.4 MB`."""
-    if size < 1000:
+    if size < _KILO:
         return amount(size, "byte")
-    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+    return f"{size / _KILO:.1f} kB" if size < _MEGA else f"{size / _MEGA:.1f} MB"

@@ -65,7 +65,9 @@ class _Document:
         if started.model:
             self._agent["model_name"] = started.model
         if started.tools:
-            self._agent["tool_definitions"] = [tool if isinstance(tool, dict) else {"name": tool} for tool in started.tools]
+            self._agent["tool_definitions"] = [
+                tool if isinstance(tool, dict) else {"name": tool} for tool in started.tools
+            ]
 
     def _step(self, event: RecordedEvent, source: str, message: str) -> dict[str, Any]:
         step: dict[str, Any] = {"step_id": len(self._steps) + 1, "source": source, "message": message}
@@ -79,8 +81,10 @@ class _Document:
         if response.reasoning:
             step["reasoning_content"] = response.reasoning
         metrics = {
-            "prompt_tokens": response.input_tokens, "completion_tokens": response.output_tokens,
-            "cached_tokens": response.cached_tokens, "cost_usd": response.cost_usd,
+            "prompt_tokens": response.input_tokens,
+            "completion_tokens": response.output_tokens,
+            "cached_tokens": response.cached_tokens,
+            "cost_usd": response.cost_usd,
         }
         known = {name: value for name, value in metrics.items() if value is not None}
         if known:
@@ -94,10 +98,13 @@ class _Document:
             step = self._current = self._step(event, "agent", call.thought or "")
         call_id = call.call_id or f"call-{event.version}"
         arguments = parsed(call.args_json)
-        step.setdefault("tool_calls", []).append({
-            "tool_call_id": call_id, "function_name": call.tool_name,
-            "arguments": arguments if isinstance(arguments, dict) else {"value": arguments},
-        })
+        step.setdefault("tool_calls", []).append(
+            {
+                "tool_call_id": call_id,
+                "function_name": call.tool_name,
+                "arguments": arguments if isinstance(arguments, dict) else {"value": arguments},
+            }
+        )
         self._calls[call_id] = step
 
     def _observe(self, event: RecordedEvent, call_id: str | None, content: str) -> None:

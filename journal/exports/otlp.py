@@ -18,6 +18,7 @@ from journal.domain.event import RecordedEvent
 from journal.domain.text import plain
 
 _ERROR, _INTERNAL, _CLIENT = 2, 1, 3
+_TRACEPARENT_DASHES = 3
 
 
 def otlp(events: Iterable[RecordedEvent]) -> Iterator[bytes]:
@@ -99,11 +100,20 @@ class _Trace:
             "error.type": error,
         }
         self._said.append({"role": "tool", "parts": [{"type": "tool_call_response", "id": call_id, "response": said}]})
-        self._add(event, f"execute_tool {tool or call.tool_name}", _INTERNAL, attributes, began=began, error=error and said)
+        self._add(
+            event, f"execute_tool {tool or call.tool_name}", _INTERNAL, attributes, began=began, error=error and said
+        )
 
     def _add(
-        self, event: RecordedEvent, name: str, kind: int, attributes: dict[str, Any], *,
-        began: RecordedEvent | None = None, error: str | None = None, is_root: bool = False,
+        self,
+        event: RecordedEvent,
+        name: str,
+        kind: int,
+        attributes: dict[str, Any],
+        *,
+        began: RecordedEvent | None = None,
+        error: str | None = None,
+        is_root: bool = False,
     ) -> None:
         known = {"gen_ai.conversation.id": event.stream, "nagare.version": event.version, **attributes}
         span = {
@@ -124,13 +134,20 @@ class _Trace:
         """Return the export request: the run's own span first."""
         self._close_response()
         for event, call in self._calls.values():  # decided on, and never answered
-            attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": call.tool_name,
-                          "gen_ai.tool.call.id": call.call_id, "gen_ai.tool.call.arguments": call.args_json}
+            attributes = {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": call.tool_name,
+                "gen_ai.tool.call.id": call.call_id,
+                "gen_ai.tool.call.arguments": call.args_json,
+            }
             self._add(event, f"execute_tool {call.tool_name}", _INTERNAL, attributes)
         if self._first is not None:
             agent = self._started.agent or "agent"
-            attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent,
-                          "gen_ai.request.model": self._started.model}
+            attributes = {
+                "gen_ai.operation.name": "invoke_agent",
+                "gen_ai.agent.name": agent,
+                "gen_ai.request.model": self._started.model,
+            }
             self._add(self._first, f"invoke_agent {agent}", _INTERNAL, attributes, is_root=True)
             self._spans.insert(0, self._spans.pop())
         scope = {"scope": {"name": "nagare"}, "spans": self._spans}
@@ -140,7 +157,7 @@ class _Trace:
     def _trace_id(self) -> str:
         first = self._first
         recorded = first.meta.traceparent if first else None
-        if recorded and recorded.count("-") == 3:
+        if recorded and recorded.count("-") == _TRACEPARENT_DASHES:
             return recorded.split("-")[1]
         return sha256(first.stream.encode()).hexdigest()[:32] if first else "0" * 31 + "1"
 

@@ -1,7 +1,7 @@
 """Foreign trajectories to events. A module a format; adding one is adding a file.
 
-A format module holds one `Format` made by `register`; every module of this package, and a module `import_formats` of any
-installed app, is loaded by `load_formats`.
+A format module holds one `Format` made by `register`. `load_formats` loads every module of this package; a module
+`import_formats` of any installed app is loaded with the app.
 """
 
 from __future__ import annotations

@@ -13,9 +13,15 @@ from journal.ingest.draft import Count, EventDraft, RunDraft
 
 def counts(events: Iterable[object]) -> dict[Count, int | float]:
     """Return what the events add up to: a decision is one `ModelResponded`, a call one `Reasoned`, an error one
-    `ToolFailed`; tokens and cost add up `ModelResponded` only."""
+    `ToolFailed`; tokens and cost add up `ModelResponded` only.
+    """
     found: dict[Count, int | float] = {
-        "decisions": 0, "tool_calls": 0, "tool_errors": 0, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0,
+        "decisions": 0,
+        "tool_calls": 0,
+        "tool_errors": 0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cost_usd": 0.0,
     }
     for event in events:
         match event:
@@ -43,6 +49,6 @@ def reported(run: RunDraft, events: Iterable[EventDraft]) -> dict[str, Any]:
     return {name: value if name in run.recorded or name in run.totals else None for name, value in found.items()}
 
 
-def counts_of(events: Iterable[EventData]) -> dict[Count, int | float]:
+def counts_of(events: Iterable[EventData]) -> dict[str, Any]:
     """Return the counts of events as a journal exported them."""
-    return counts(catalog.read(event.type, event.schema, event.data) for event in events)
+    return dict(counts(catalog.read(event.type, event.schema, event.data) for event in events))

@@ -224,6 +224,7 @@ LANGSMITH = Dialect(
 GENAI = Dialect(
     name="genai",
     marks=("gen_ai.",),
+    evidence=("event:gen_ai.client.inference.operation.details",),
     roles={
         "gen_ai.operation.name": {
             "chat": "llm", "generate_content": "llm", "text_completion": "llm", "execute_tool": "tool",

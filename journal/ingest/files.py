@@ -85,7 +85,9 @@ def _opened(path: Path, root: Path | None) -> Iterator[Found]:
         yield Found(name=str(path), read=path.read_bytes)
     else:
         yield Found(
-            name=str(path), read=path.read_bytes, beside=partial(_beside_on_disk, path.parent, root),
+            name=str(path),
+            read=path.read_bytes,
+            beside=partial(_beside_on_disk, path.parent, root),
             names=partial(_names_on_disk, path.parent),
         )
 
@@ -119,8 +121,10 @@ def from_memory(files: dict[str, bytes], *, every: bool = False) -> Iterator[Fou
         if every or PurePosixPath(name).suffix.lower() in _SUFFIXES:
             folder = str(PurePosixPath(name).parent)
             yield Found(
-                name=name, read=partial(files.__getitem__, name),
-                beside=partial(_beside_in_memory, files, folder), names=partial(_names_in_memory, files, folder),
+                name=name,
+                read=partial(files.__getitem__, name),
+                beside=partial(_beside_in_memory, files, folder),
+                names=partial(_names_in_memory, files, folder),
             )
 
 

@@ -107,7 +107,9 @@ class Importer:
         return next((reason for known in self.formats if (reason := known.companion(source))), None)
 
     def _take(self, name: str, source: Source, known: Format) -> FileReport:
-        prepared = [self._prepare(draft, known) for draft in known.read(source)]  # all of it, before anything is written
+        prepared = [
+            self._prepare(draft, known) for draft in known.read(source)
+        ]  # all of it, before anything is written
         if not prepared:
             told = _told(source)
             raise ImportRefused(f"no run in it{': ' + told if told else ''}")
@@ -155,8 +157,11 @@ def _run_report(prepared: Prepared | RecordedRun, written: Written) -> RunReport
         return _exported_report(prepared, written)
     draft = prepared.run
     return RunReport(
-        stream=written.stream, source_id=draft.source_id, events=written.events,
-        outcome={"status": draft.outcome.status, "raw": draft.outcome.raw}, **reported(draft, prepared.drafts),
+        stream=written.stream,
+        source_id=draft.source_id,
+        events=written.events,
+        outcome={"status": draft.outcome.status, "raw": draft.outcome.raw},
+        **reported(draft, prepared.drafts),
     )
 
 
@@ -164,8 +169,11 @@ def _exported_report(recorded: RecordedRun, written: Written) -> RunReport:
     """The counts of an exported run, from its own events."""
     found = counts_of(recorded.events)
     return RunReport(
-        stream=written.stream, source_id=recorded.stream, events=written.events,
-        outcome={"status": "unknown", "raw": None}, **found,
+        stream=written.stream,
+        source_id=recorded.stream,
+        events=written.events,
+        outcome={"status": "unknown", "raw": None},
+        **found,
     )
 
 
@@ -209,7 +217,9 @@ def _beginning(source: Source) -> str:
     if isinstance(first, list):
         inner = {type(item).__name__ for item in first[:20]}
         words = {"str": "strings", "dict": "objects", "int": "numbers", "float": "numbers", "list": "lists"}
-        return "a list of " + (words.get(inner.pop(), "values") if len(inner) == 1 else "values" if inner else "nothing")
+        return "a list of " + (
+            words.get(inner.pop(), "values") if len(inner) == 1 else "values" if inner else "nothing"
+        )
     return f"a JSON {type(first).__name__}" if first is not None else "no JSON"
 
 

@@ -52,7 +52,7 @@ class _Linker:
         self._open: list[tuple[str, str]] = []
         self._said: deque[tuple[str, str]] = deque(maxlen=_REMEMBERED)
 
-    def causes(self, draft: EventDraft) -> tuple[Link, ...]:
+    def causes(self, draft: EventDraft) -> tuple[Link, ...]:  # noqa: PLR0911 - one case for each kind of event
         """Return the causes that the events so far suggest for the next one."""
         match draft.event:
             case run.MessageReceived():

@@ -33,7 +33,10 @@ class _Line(msgspec.Struct):
     def event(self, at: datetime) -> EventData:
         """Return the event as it is appended again."""
         return EventData(
-            id=self.id, type=self.type, schema=self.schema, occurred_at=at,
+            id=self.id,
+            type=self.type,
+            schema=self.schema,
+            occurred_at=at,
             data=self.data_raw.encode() if self.data_raw is not None else bytes(self.data),
             metadata=self.metadata_raw.encode() if self.metadata_raw is not None else bytes(self.metadata),
         )

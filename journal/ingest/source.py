@@ -22,6 +22,7 @@ from journal.errors import ImportRefused
 MAX_LINE_BYTES = 32 * 2**20
 MAX_DOCUMENT_BYTES = 512 * 2**20
 _HEAD_BYTES = 64 * 2**10
+_HEAD_VALUES = 20
 _FAR_FUTURE_S = 1e11
 
 
@@ -73,7 +74,7 @@ class Source:
                 found.append(msgspec.json.decode(line))
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 continue
-            if len(found) == 20:
+            if len(found) == _HEAD_VALUES:
                 break
         return found
 
@@ -168,7 +169,8 @@ def _check_depth(raw: bytes) -> None:
 
 def moment(value: object) -> datetime | None:
     """Return a time as aware UTC: ISO 8601 text (no zone means UTC), or seconds, milliseconds, micro- or nanoseconds
-    since 1970, told apart by their size. None where it is neither."""
+    since 1970, told apart by their size. None where it is neither.
+    """
     if isinstance(value, str):
         if value.isdigit():
             return moment(int(value))

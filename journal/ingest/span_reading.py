@@ -167,6 +167,7 @@ def _flat(span: Span) -> dict[str, Any]:
     for name, content in _spoken(span):
         if name == _DETAILS:
             flat |= content
+            named.setdefault(name, []).append(content)
         elif name in _MESSAGE_EVENTS:
             if captured({key: held for key, held in content.items() if key in ("content", "tool_calls", "parts")}):
                 named.setdefault("messages", []).append({"role": name.split(".")[1], **content})

@@ -176,7 +176,7 @@ class _Run:
             )
 
     def _place_of(self, record: dict[str, Any], at: int) -> int | None:
-        """Return where, from `at` on, the history has a step's response; where its text was edited, its action tells."""
+        """Return where, from `at` on, the history has a step's response; by its text, else by its action."""
         for said in (record.get("response"), record.get("action")):
             places = self._places.get(said, []) if isinstance(said, str) else []
             if ahead := places[bisect_left(places, at) :][:1]:

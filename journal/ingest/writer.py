@@ -19,6 +19,7 @@ import msgspec
 import stamina
 
 from journal.domain import agent_run as run
+from journal.domain.agent_run import Started
 from journal.domain import codec
 from journal.domain.catalog import catalog
 from journal.domain.event import Cause, EventData, Metadata
@@ -69,7 +70,10 @@ def prepare(draft: RunDraft, *, format_name: str, project: str) -> Prepared:
     drafts.extend(_outcome(draft, format_name))
     link(drafts)
     return Prepared(
-        stream=stream_name(run.CATEGORY, str(identity)), identity=identity, run=draft, format=format_name,
+        stream=stream_name(run.CATEGORY, str(identity)),
+        identity=identity,
+        run=draft,
+        format=format_name,
         drafts=drafts,
     )
 
@@ -133,7 +137,10 @@ class _Writing:
         added = len(fresh) + len(notes)
         status: Status = "extended" if added else "unchanged"
         return Written(
-            stream=self._prepared.stream, status=status if before else "imported", events=before + added, added=added,
+            stream=self._prepared.stream,
+            status=status if before else "imported",
+            events=before + added,
+            added=added,
             revised=len(notes),
         )
 
@@ -152,8 +159,12 @@ class _Writing:
         kind, data = self._data(draft)
         self._clock = draft.at or self._clock
         return EventData(
-            id=self._ids[draft.key], type=kind, data=codec.encode(data), metadata=codec.encode(self._metadata(draft)),
-            occurred_at=self._clock, schema=catalog.schema_of(kind) or 1,
+            id=self._ids[draft.key],
+            type=kind,
+            data=codec.encode(data),
+            metadata=codec.encode(self._metadata(draft)),
+            occurred_at=self._clock,
+            schema=catalog.schema_of(kind) or 1,
         )
 
     def _data(self, draft: EventDraft) -> tuple[str, Any]:
@@ -162,7 +173,7 @@ class _Writing:
             return f"source.{event.name}", event.data
         if isinstance(event, run.Started):
             self._agent = event.agent or self._agent
-            event = msgspec.structs.replace(event, parent_run=self._parent_stream(event))
+            event = self._with_parent(event)
         elif isinstance(event, run.HandedOff) and event.child_run:
             event = msgspec.structs.replace(event, child_run=self._stream_of(event.child_run))
         return catalog.name_of(type(event)), self._resolved(_data_of(event))
@@ -219,9 +230,9 @@ class _Writing:
     def _id(self, key: str) -> str:
         return str(uuid5(self._prepared.identity, key))
 
-    def _parent_stream(self, event: run.Started) -> str | None:
+    def _with_parent(self, event: Started) -> Started:
         parent = event.parent_run or (self._prepared.run.parent[0] if self._prepared.run.parent else None)
-        return self._stream_of(parent) if parent else None
+        return msgspec.structs.replace(event, parent_run=self._stream_of(parent) if parent else None)
 
     def _stream_of(self, source_id: str) -> str:
         return stream_of(self._store.project, self._prepared.format, source_id)
@@ -261,7 +272,9 @@ class _Writing:
         note = run.Annotated(by=f"import:{self._prepared.format}", text=text, at_version=version, label="revised")
         data = {**msgspec.to_builtins(note), "now": msgspec.json.decode(now.data)}
         return EventData(
-            id=self._id(f"revised:{now.id}:{digest}"), type="agent_run.annotated", data=codec.encode(data),
+            id=self._id(f"revised:{now.id}:{digest}"),
+            type="agent_run.annotated",
+            data=codec.encode(data),
             metadata=codec.encode(Metadata(correlation_id=self._correlation(), causes=(Cause(id=str(now.id)),))),
             occurred_at=self._now,
         )
@@ -304,7 +317,7 @@ def _fields_of(struct: type[msgspec.Struct]) -> list[tuple[str, str, Any]]:
 
 
 def _identity(project: str, format_name: str, source_id: str) -> UUID:
-    return uuid5(_NAMESPACE, "\x1f".join((project, format_name, source_id)))
+    return uuid5(_NAMESPACE, f"{project}\x1f{format_name}\x1f{source_id}")
 
 
 def _unique(events: Iterable[EventDraft]) -> Iterable[EventDraft]:

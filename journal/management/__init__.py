@@ -1,0 +1,1 @@
+"""Nagare's commands."""

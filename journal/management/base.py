@@ -1,4 +1,4 @@
-"""What Nagare's commands have in common: refusals on standard error with exit code 1, one JSON document with `--json`."""
+"""What Nagare's commands share: refusals on standard error with exit code 1, one JSON document with `--json`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class Command(BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Put the example under the help."""
         parser = super().create_parser(
-            prog_name, subcommand, epilog=f"example:\n  {self.example}", formatter_class=RawDescriptionHelpFormatter,
+            prog_name,
+            subcommand,
+            epilog=f"example:\n  {self.example}",
+            formatter_class=RawDescriptionHelpFormatter,
             **kwargs,
         )
         if self.takes_json:

@@ -21,7 +21,7 @@ STALE_AFTER: Final = timedelta(seconds=30)
 ENDED: Final = ("done", "failed", "cancelled")
 
 
-class JobLost(Exception):  # noqa: N818 - a signal between a job's loop and its caller
+class JobLost(Exception):
     """The job was cancelled, or another worker took it over: stop."""
 
 
@@ -35,9 +35,7 @@ def enqueue(*, kind: str, project: str, user_id: int | None, arguments: Mapping[
 def claim(job_id: str, *, now: datetime) -> Job | None:
     """Take a queued job, or a running one whose worker is lost. None where there is nothing to take."""
     free = Q(status="queued") | Q(status="running", heartbeat_at__lt=now - STALE_AFTER)
-    taken = Job.objects.filter(free, id=job_id).update(
-        status="running", heartbeat_at=now, attempt=F("attempt") + 1
-    )
+    taken = Job.objects.filter(free, id=job_id).update(status="running", heartbeat_at=now, attempt=F("attempt") + 1)
     return Job.objects.get(id=job_id) if taken else None
 
 

@@ -27,7 +27,9 @@ def admitted(stream: str, events: Sequence[EventData], now: datetime) -> list[Ev
     checked(stream)
     ready = [_admitted(event, at, now) for at, event in enumerate(events)]
     if len({event.id for event in ready}) != len(ready):
-        raise PayloadRefused(what="append", reason="an event id stands twice in it", way_out="give each event its own id")
+        raise PayloadRefused(
+            what="append", reason="an event id stands twice in it", way_out="give each event its own id"
+        )
     return ready
 
 
@@ -49,7 +51,9 @@ def _identity(given: str | None, what: str) -> str:
     try:
         return str(UUID(given))
     except ValueError as error:
-        raise PayloadRefused(what=what, reason=f"id {given[:80]!r} is not a UUID", way_out="send a UUID, or none") from error
+        raise PayloadRefused(
+            what=what, reason=f"id {given[:80]!r} is not a UUID", way_out="send a UUID, or none"
+        ) from error
 
 
 def check_expected(stream: str, expected: ExpectedVersion, actual: int) -> None:
@@ -68,13 +72,15 @@ def is_repeat(stream: str, events: Sequence[EventData], known: dict[str, Recorde
         before = known.get(event.id or "")
         if before is not None and not _same(before, stream, event):
             raise EventIdReused(
-                stream=stream, event_id=before.id,
+                stream=stream,
+                event_id=before.id,
                 reason=f"it is version {before.version} of {before.stream!r} already, with other content",
             )
     if known and len(known) != len(events):
         first = next(iter(known.values()))
         raise EventIdReused(
-            stream=stream, event_id=first.id,
+            stream=stream,
+            event_id=first.id,
             reason=f"it is stored already, and {len(events) - len(known)} of the {len(events)} events are new; "
             "send the new ones alone",
         )

@@ -46,9 +46,17 @@ class MemoryStore:
 
     def _add(self, stream: str, version: int, event: EventData, now: datetime) -> None:
         recorded = RecordedEvent(
-            position=len(self._log) + 1, project=self.project, stream=stream, version=version, id=str(event.id),
-            type=event.type, schema=event.schema, data=event.data, metadata=event.metadata,
-            occurred_at=event.occurred_at or now, recorded_at=now,
+            position=len(self._log) + 1,
+            project=self.project,
+            stream=stream,
+            version=version,
+            id=str(event.id),
+            type=event.type,
+            schema=event.schema,
+            data=event.data,
+            metadata=event.metadata,
+            occurred_at=event.occurred_at or now,
+            recorded_at=now,
         )
         self._log.append(recorded)
         self._streams.setdefault(stream, []).append(recorded)

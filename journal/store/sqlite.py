@@ -89,8 +89,16 @@ class SqliteStore:
     def _rows(self, stream_id: int, version: int, events: list[EventData], now: datetime) -> list[tuple[Any, ...]]:
         return [
             (
-                self._project, stream_id, version + at, event.id, event.type, event.schema, event.data, event.metadata,
-                _microseconds(event.occurred_at or now), _microseconds(now),
+                self._project,
+                stream_id,
+                version + at,
+                event.id,
+                event.type,
+                event.schema,
+                event.data,
+                event.metadata,
+                _microseconds(event.occurred_at or now),
+                _microseconds(now),
             )
             for at, event in enumerate(events, 1)
         ]
@@ -160,7 +168,7 @@ class SqliteStore:
 
     def _read(self, where: str, values: Sequence[Any]) -> Iterator[RecordedEvent]:
         with connections[self._using].cursor() as cursor:
-            cursor.execute(f"{_FROM} {where}", values)
+            cursor.execute(f"{_FROM} {where}", values)  # every `where` above is a constant
             while rows := cursor.fetchmany(_PAGE):
                 yield from map(_recorded, rows)
 
@@ -172,7 +180,15 @@ def _microseconds(moment: datetime) -> int:
 def _recorded(row: tuple[Any, ...]) -> RecordedEvent:
     position, project, stream, version, event_id, kind, schema, data, metadata, occurred, recorded = row
     return RecordedEvent(
-        position=position, project=project, stream=stream, version=version, id=event_id, type=kind, schema=schema,
-        data=bytes(data), metadata=bytes(metadata),
-        occurred_at=_EPOCH + timedelta(microseconds=occurred), recorded_at=_EPOCH + timedelta(microseconds=recorded),
+        position=position,
+        project=project,
+        stream=stream,
+        version=version,
+        id=event_id,
+        type=kind,
+        schema=schema,
+        data=bytes(data),
+        metadata=bytes(metadata),
+        occurred_at=_EPOCH + timedelta(microseconds=occurred),
+        recorded_at=_EPOCH + timedelta(microseconds=recorded),
     )

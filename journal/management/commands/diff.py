@@ -32,9 +32,14 @@ class Command(Base):
         after = repository.load_at_version(options["stream"], options["after"])
         changes = diff(before, after)
         if options["json"]:
-            self.print_json({
-                "stream": options["stream"], "from": options["before"], "to": options["after"], "changes": changes,
-            })
+            self.print_json(
+                {
+                    "stream": options["stream"],
+                    "from": options["before"],
+                    "to": options["after"],
+                    "changes": changes,
+                }
+            )
             return
         for change in changes:
             self.stdout.write(_in_words(change))

@@ -21,6 +21,8 @@ from journal.models import Membership
 from journal.runtime.projection import progress, registered
 
 _LITTLE_SPACE = 2**30
+_FULL = 2  # PRAGMA synchronous
+_TRIGGERS = 3
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,7 @@ def _database() -> Finding:
         synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]
     name = connection.settings_dict["NAME"]
     says = f"SQLite {sqlite3.sqlite_version} at {name}, journal_mode {mode}, synchronous {synchronous}"
-    if mode != "wal" or synchronous < 2:
+    if mode != "wal" or synchronous < _FULL:
         return Finding(what="database", ok=False, says=says + "; needs WAL and FULL, set by the shipped settings")
     return Finding(what="database", ok=True, says=says)
 
@@ -88,8 +90,8 @@ def _triggers() -> Finding:
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal_event'")
         found = cursor.fetchone()[0]
-    says = "UPDATE, DELETE and REPLACE of events are refused" if found == 3 else f"{found} of 3 append-only triggers"
-    return Finding(what="journal", ok=found == 3, says=says)
+    says = "UPDATE, DELETE and REPLACE of events are refused" if found == _TRIGGERS else f"{found} of {_TRIGGERS} append-only triggers"
+    return Finding(what="journal", ok=found == _TRIGGERS, says=says)
 
 
 def _projections() -> Iterator[Finding]:

@@ -40,11 +40,16 @@ class Command(Base):
             explanation = explain(event)
             self.stdout.write(f"{event.version:>7}  {explanation.summary}")
             if explanation.detail and event.type == "agent_run.reasoned":
-                self.stdout.write(f"         Because: “{explanation.detail}” (the model's own stated reason, not verified)")
+                self.stdout.write(
+                    f"         Because: “{explanation.detail}” (the model's own stated reason, not verified)"
+                )
 
 
 def _as_json(event: RecordedEvent) -> dict[str, Any]:
     return {
-        "version": event.version, "id": event.id, "type": event.type, "occurred_at": instant(event.occurred_at),
+        "version": event.version,
+        "id": event.id,
+        "type": event.type,
+        "occurred_at": instant(event.occurred_at),
         **msgspec.structs.asdict(explain(event)),
     }

@@ -28,7 +28,9 @@ class Command(Base):
         """Declare what the command takes."""
         parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, folder, glob, .gz or .zip")
         parser.add_argument(
-            "--format", metavar="F", choices=[known.name for known in load_formats()],
+            "--format",
+            metavar="F",
+            choices=[known.name for known in load_formats()],
             help="read every file as this format: %(choices)s",
         )
         parser.add_argument(

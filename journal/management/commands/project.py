@@ -36,4 +36,6 @@ class Command(Base):
         if options["json"]:
             self.print_json({"slug": project.slug, "name": project.name})
         else:
-            self.stdout.write(f"project {project.slug} made; `nagare user add NAME --project {project.slug}` lets people in")
+            self.stdout.write(
+                f"project {project.slug} made; `nagare user add NAME --project {project.slug}` lets people in"
+            )

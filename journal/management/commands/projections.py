@@ -18,12 +18,14 @@ class Command(Base):
         """List."""
         found = [progress(projection) for projection in registered()]
         if options["json"]:
-            self.print_json({
-                "projections": [
-                    {"name": one.name, "position": one.position, "head": one.head, "lag": one.head - one.position}
-                    for one in found
-                ]
-            })
+            self.print_json(
+                {
+                    "projections": [
+                        {"name": one.name, "position": one.position, "head": one.head, "lag": one.head - one.position}
+                        for one in found
+                    ]
+                }
+            )
             return
         for one in found:
             self.stdout.write(f"{one.name}  at {one.position:,} of {one.head:,}, {one.head - one.position:,} behind")

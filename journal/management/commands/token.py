@@ -35,7 +35,9 @@ class Command(Base):
 
     def _create(self, options: dict[str, Any]) -> None:
         new = create_token(
-            user=options["user"] or "", project=options["project"], scopes=options["scope"],
+            user=options["user"] or "",
+            project=options["project"],
+            scopes=options["scope"],
             expires_at=_time(options["expires"]),
         )
         document = {"token": new.secret, **_shown(new.row)}
@@ -52,7 +54,9 @@ class Command(Base):
             return
         for token in found:
             state = "revoked" if token["revoked_at"] else "valid"
-            self.stdout.write(f"{token['id']}  {token['prefix']}…  {token['user']}  {','.join(token['scopes'])}  {state}")
+            self.stdout.write(
+                f"{token['id']}  {token['prefix']}…  {token['user']}  {','.join(token['scopes'])}  {state}"
+            )
 
     def _revoke(self, options: dict[str, Any]) -> None:
         row = revoke_token(options["id"] or "")
@@ -64,7 +68,9 @@ class Command(Base):
 
 def _shown(row: ApiToken) -> dict[str, Any]:
     return {
-        "id": row.id, "project": row.project_id, "scopes": row.scopes,
+        "id": row.id,
+        "project": row.project_id,
+        "scopes": row.scopes,
         "expires_at": instant(row.expires_at) if row.expires_at else None,
         "revoked_at": instant(row.revoked_at) if row.revoked_at else None,
     }

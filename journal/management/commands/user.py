@@ -35,10 +35,14 @@ class Command(Base):
             options["name"], role=Role(options["role"]), project=options["project"], password=given or None
         )
         if options["json"]:
-            self.print_json({
-                "user": user.get_username(), "role": options["role"], "project": options["project"],
-                "password": generated,
-            })
+            self.print_json(
+                {
+                    "user": user.get_username(),
+                    "role": options["role"],
+                    "project": options["project"],
+                    "password": generated,
+                }
+            )
             return
         self.stdout.write(f"{user.get_username()} is {options['role']} in {options['project']}")
         if generated:

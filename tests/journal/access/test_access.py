@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import RequestFactory
@@ -29,11 +30,7 @@ def _view(request: HttpRequest) -> HttpResponse:
 def ask(name: str | None, address: str = "/x/", method: str = "get", **headers: str) -> HttpResponse:
     """Ask the view as a user."""
     request = getattr(RequestFactory(), method)(address, headers=headers)
-    request.user = get_user_model().objects.get(username=name) if name else get_user_model()()
-    if name is None:
-        from django.contrib.auth.models import AnonymousUser
-
-        request.user = AnonymousUser()
+    request.user = get_user_model().objects.get(username=name) if name else AnonymousUser()
     request.session = {}
     return _view(request)
 

@@ -12,8 +12,14 @@ from journal.errors import PayloadRefused
 from tests.builders import recorded, started
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="ascii", min_codepoint=33)), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(codec="ascii", min_codepoint=33)), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 
@@ -56,7 +62,11 @@ def test_the_wire_writes_big_integers_as_text_and_a_line_keeps_the_bytes() -> No
     assert msgspec.json.decode(codec.line(exact))["data_raw"] == exact.data.decode()
 
 
-@given(st.sampled_from([b'{"a":1}', b'{ "b" : 2,\n "a" : 1.0 }', b'{"z":12345678901234567890123}', b'{"k": "\xc3\xa9\\u00e9"}']))
+@given(
+    st.sampled_from(
+        [b'{"a":1}', b'{ "b" : 2,\n "a" : 1.0 }', b'{"z":12345678901234567890123}', b'{"k": "\xc3\xa9\\u00e9"}']
+    )
+)
 def test_a_line_is_one_line_that_gives_the_bytes_back(data: bytes) -> None:
     """Whatever the stored bytes look like, the exported line holds them."""
     (event,) = recorded([started()])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from journal.domain import agent_run as run
@@ -10,7 +12,7 @@ from journal.domain.diff import Change, diff
 from tests.builders import STREAM, reasoned, recorded, responded, returned, started
 
 
-def changes(events: list[msgspec.Struct], before: int, after: int) -> dict[str, Change]:
+def changes(events: Sequence[msgspec.Struct], before: int, after: int) -> dict[str, Change]:
     """Return the changes between two versions of a story, by path."""
     log = recorded(events)
     return {change.path: change for change in diff(fold(STREAM, log[:before]), fold(STREAM, log[:after]))}
@@ -38,7 +40,11 @@ def test_a_closed_call_is_blamed_on_its_result_however_far_apart() -> None:
 def test_dropping_the_first_item_is_one_removal() -> None:
     """Items that moved up in a list did not change."""
     story = [
-        started(), responded("one"), responded("two"), run.ContextCompacted(summary="s", dropped_versions=(2,)), responded("x")
+        started(),
+        responded("one"),
+        responded("two"),
+        run.ContextCompacted(summary="s", dropped_versions=(2,)),
+        responded("x"),
     ]
     found = changes(story, 3, 5)
     removed = [path for path, change in found.items() if change.after is msgspec.UNSET]

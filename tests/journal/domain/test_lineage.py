@@ -45,7 +45,14 @@ def test_a_bound_cuts_the_walk_and_says_so() -> None:
 def test_the_direct_cause_comes_first_and_its_kind_is_told_by_the_event() -> None:
     """A decision answers a response; what else it rests on follows with its own kind."""
     other = Cause(id="b", kind="quoted", certainty="inferred")
-    (event,) = recorded([reasoned()], causation_id="a", causes=(other, Cause(id="a")))
+    (event,) = recorded([reasoned()], causation_id="a", causes=(other,))
     assert causes_of(event) == (Cause(id="a", kind="answers"), other)
     (first,) = recorded([started()])
     assert causes_of(first) == ()
+
+
+def test_a_direct_cause_that_is_named_with_its_kind_keeps_it() -> None:
+    """It stands once, and first."""
+    direct, other = Cause(id="a", kind="authorised"), Cause(id="b", kind="read")
+    (event,) = recorded([reasoned()], causation_id="a", causes=(other, direct))
+    assert causes_of(event) == (direct, other)

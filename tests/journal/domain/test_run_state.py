@@ -29,7 +29,12 @@ def test_a_decision_is_a_response_a_call_a_reasoned_and_an_error_a_failure() -> 
         started(), responded(), reasoned(), failed(), responded(), run.Answered(response="done", cost_usd=9.0)
     ).to_json()
     assert state["totals"] == {
-        "decisions": 2, "tool_calls": 1, "tool_errors": 1, "input_tokens": 200, "output_tokens": 20, "cost_usd": 0.5,
+        "decisions": 2,
+        "tool_calls": 1,
+        "tool_errors": 1,
+        "input_tokens": 200,
+        "output_tokens": 20,
+        "cost_usd": 0.5,
         "duration_ms": 5000,
     }
 
@@ -69,19 +74,27 @@ def test_known_keeps_the_latest_result_per_tool_and_arguments() -> None:
     """The same call again replaces what is known; other arguments stand beside it."""
     known = state_after(
         started(),
-        reasoned(call_id="c1", path="a.py"), returned("one", call_id="c1"),
-        reasoned(call_id="c2", path="a.py"), returned("two", call_id="c2"),
-        reasoned(call_id="c3", path="b.py"), returned("three", call_id="c3"),
+        reasoned(call_id="c1", path="a.py"),
+        returned("one", call_id="c1"),
+        reasoned(call_id="c2", path="a.py"),
+        returned("two", call_id="c2"),
+        reasoned(call_id="c3", path="b.py"),
+        returned("three", call_id="c3"),
     ).to_json()["known"]["results"]
     assert {key: (entry["preview"], entry["version"]) for key, entry in known.items()} == {
-        'read_file {"path":"a.py"}': ("two", 5), 'read_file {"path":"b.py"}': ("three", 7),
+        'read_file {"path":"a.py"}': ("two", 5),
+        'read_file {"path":"b.py"}': ("three", 7),
     }
 
 
 def test_failures_in_a_row_end_with_a_success() -> None:
     """`in_a_row` counts until the tool returns, `total` goes on."""
     events: list[msgspec.Struct] = [
-        started(), reasoned(call_id="1"), failed(call_id="1"), reasoned(call_id="2"), failed(call_id="2")
+        started(),
+        reasoned(call_id="1"),
+        failed(call_id="1"),
+        reasoned(call_id="2"),
+        failed(call_id="2"),
     ]
     assert state_after(*events).to_json()["failures"]["read_file"]["in_a_row"] == 2
     events += [reasoned(call_id="3"), returned(call_id="3")]
@@ -92,11 +105,16 @@ def test_failures_in_a_row_end_with_a_success() -> None:
 def test_a_compaction_leaves_what_was_kept_and_the_summary() -> None:
     """The context is what the model would see next, in order."""
     state = state_after(
-        started(), run.MessageReceived(content="fix it"), responded("first"), responded("second"),
+        started(),
+        run.MessageReceived(content="fix it"),
+        responded("first"),
+        responded("second"),
         run.ContextCompacted(summary="so far", dropped_versions=(3,)),
     ).to_json()
     assert [(item["version"], item["preview"]) for item in state["context"]] == [
-        (2, "fix it"), (4, "second"), (5, "so far"),
+        (2, "fix it"),
+        (4, "second"),
+        (5, "so far"),
     ]
 
 
@@ -114,7 +132,8 @@ def leaves(value: Any, pointer: str = "") -> list[tuple[str, Any]]:
     """Return (JSON Pointer, value) of every leaf."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     found = [
-        leaf for name, item in inner
+        leaf
+        for name, item in inner
         for leaf in leaves(item, f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}")
     ]
     return found or [(pointer, value)]

@@ -14,6 +14,7 @@ from journal.ingest.source import Source
 
 
 def span(identity: str, name: str, parent: str | None = None, **tags: Any) -> dict[str, Any]:
+    """A span in Jaeger's form; its tags are written with `__` for a dot."""
     return {
         "traceID": "abc", "spanID": identity, "operationName": name, "processID": "p1",
         "references": [{"refType": "CHILD_OF", "traceID": "abc", "spanID": parent}] if parent else [],
@@ -26,14 +27,19 @@ def span(identity: str, name: str, parent: str | None = None, **tags: Any) -> di
 
 
 def document(*spans: dict[str, Any]) -> dict[str, Any]:
-    return {"data": [{"traceID": "abc", "spans": list(spans), "processes": {"p1": {"serviceName": "helper", "tags": []}}}]}
+    """The answer to a query that found one trace."""
+    return {
+        "data": [{"traceID": "abc", "spans": list(spans), "processes": {"p1": {"serviceName": "helper", "tags": []}}}]
+    }
 
 
 def source(value: Any) -> Source:
+    """A file of this document."""
     return Source(name="trace.json", data=json.dumps(value).encode())
 
 
 def read(value: Any) -> RunDraft:
+    """Read the one run of a document."""
     given = source(value)
     assert jaeger.detect(given)
     (draft,) = jaeger.read(given)
@@ -47,14 +53,28 @@ CALL = span(
     gen_ai__completion__0__tool_calls__0__id="c1", gen_ai__completion__0__tool_calls__0__name="ls",
     gen_ai__completion__0__tool_calls__0__arguments="{}",
 )  # fmt: skip
-TOOL = span("a2", "ls.tool", "a1", traceloop__span__kind="tool", traceloop__entity__name="ls", traceloop__entity__output="a.txt", error="true")
+TOOL = span(
+    "a2",
+    "ls.tool",
+    "a1",
+    traceloop__span__kind="tool",
+    traceloop__entity__name="ls",
+    traceloop__entity__output="a.txt",
+    error="true",
+)
 
 
 def test_flattened_prompts_and_completions_make_a_run() -> None:
     """Numbered attributes become messages and calls; tags keep their numbers."""
     draft = read(document(CALL))
     events = [draft.event for draft in draft]
-    assert [type(event).__name__ for event in events] == ["Started", "MessageReceived", "ModelCalled", "ModelResponded", "Reasoned"]
+    assert [type(event).__name__ for event in events] == [
+        "Started",
+        "MessageReceived",
+        "ModelCalled",
+        "ModelResponded",
+        "Reasoned",
+    ]
     found = reported(draft, list(draft))
     assert (found["input_tokens"], found["output_tokens"], found["tool_calls"]) == (7, 2, 1)
 
@@ -79,7 +99,9 @@ def test_a_single_trace_is_accepted() -> None:
     assert read(document(CALL)["data"][0]).source_id == "abc".rjust(32, "0")
 
 
-@pytest.mark.parametrize("junk", [b"", b"[]", b'{"traceID": 1}', b'{"data": [{"traceID": "a"}]}', b'"traceID"', b"\xff"])
+@pytest.mark.parametrize(
+    "junk", [b"", b"[]", b'{"traceID": 1}', b'{"data": [{"traceID": "a"}]}', b'"traceID"', b"\xff"]
+)
 def test_junk_is_not_claimed(junk: bytes) -> None:
     """Detection neither fails nor guesses."""
     assert not jaeger.detect(Source(name="x.json", data=junk))

@@ -15,11 +15,12 @@ from journal.ingest.source import Source
 
 TRACE: dict[str, Any] = {
     "id": "0af7651916cd43dd8448eb211c80319c", "name": "trip", "sessionId": "s1", "userId": "u1", "metadata": '{"a": 1}',
-    "scores": [{"id": "1", "name": "helpful", "value": 1, "source": "EVAL", "comment": "yes", "timestamp": "2025-01-01T00:00:09Z"}],
+    "scores": [{"id": "1", "name": "helpful", "value": 1, "source": "EVAL", "comment": "yes"}],
 }  # fmt: skip
 
 
 def observation(number: int, kind: str, **more: Any) -> dict[str, Any]:
+    """An observation of half a second, `number` seconds after midnight."""
     return {
         "id": f"{number:016x}", "type": kind, "name": more.pop("name", kind.lower()), "level": "DEFAULT",
         "startTime": f"2025-01-01T00:00:0{number}.000Z", "endTime": f"2025-01-01T00:00:0{number}.500Z", **more,
@@ -28,18 +29,26 @@ def observation(number: int, kind: str, **more: Any) -> dict[str, Any]:
 
 GENERATION = observation(
     1, "GENERATION", model="m-1", input='[{"role": "user", "content": "weather?"}]',
-    output='{"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "sky", "input": {"at": "Ulm"}}]}',
+    output='{"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "sky", "input": {"at": 1}}]}',
     usageDetails={"input": 9, "output": 3}, costDetails={"total": 0.25},
 )  # fmt: skip
 TOOL = observation(2, "TOOL", name="sky", input='{"at": "Ulm"}', output='"grey"')
-FINAL = observation(3, "GENERATION", model="m-1", output='{"role": "assistant", "content": "Grey."}', usageDetails={"input": 12, "output": 2})
+FINAL = observation(
+    3,
+    "GENERATION",
+    model="m-1",
+    output='{"role": "assistant", "content": "Grey."}',
+    usageDetails={"input": 12, "output": 2},
+)
 
 
 def source(value: Any, name: str = "t.trace.json") -> Source:
+    """A file of this document."""
     return Source(name=name, data=json.dumps(value).encode())
 
 
 def read(*observations: dict[str, Any]) -> RunDraft:
+    """Read the one run of a trace with these observations."""
     given = source({"trace": TRACE, "observations": list(observations)})
     assert langfuse.detect(given)
     (draft,) = langfuse.read(given)
@@ -89,7 +98,9 @@ def test_an_error_level_is_a_failure() -> None:
 
 def test_the_instrumentations_own_attributes_are_read_first() -> None:
     """What Langfuse shortened is taken from the attributes it keeps in the metadata."""
-    attributes = {"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "whole"}]}])}
+    attributes = {
+        "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": "whole"}]}])
+    }
     shortened = {**FINAL, "output": "sho", "metadata": json.dumps({"attributes": attributes})}
     assert [one.event.response for one in read(shortened) if isinstance(one.event, Answered)] == ["whole"]
 
@@ -112,7 +123,8 @@ def test_normalised_messages_are_a_companion() -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", [b"", b"[]", b'{"observations": []}', b'{"trace": {"id": "x"}, "observations": [{}]}', b'"observations"', b"\xff"]
+    "junk",
+    [b"", b"[]", b'{"observations": []}', b'{"trace": {"id": "x"}, "observations": [{}]}', b'"observations"', b"\xff"],
 )
 def test_junk_is_not_claimed(junk: bytes) -> None:
     """Detection neither fails nor guesses."""

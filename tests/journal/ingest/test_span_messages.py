@@ -9,21 +9,27 @@ import pytest
 
 from journal.ingest.span_messages import MessageReader, as_json, read_messages, said
 
+FUNCTION = {"name": "find", "arguments": '{"q":1}'}
+PART = {"type": "tool_call", "id": "c1", "name": "find", "arguments": {"q": 1}}
+BLOCK = {"type": "tool_use", "id": "c1", "name": "find", "input": {"q": 1}}
+OPENAI = {"tool_calls": [{"id": "c1", "function": FUNCTION}]}
 CALLS: dict[str, Any] = {
-    "parts": [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "find", "arguments": {"q": 1}}]}],
-    "openai": [{"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "find", "arguments": '{"q":1}'}}]}],
+    "parts": [{"role": "assistant", "parts": [PART]}],
+    "openai": [{"role": "assistant", **OPENAI}],
     "responses": [{"type": "function_call", "call_id": "c1", "id": "fc", "name": "find", "arguments": '{"q":1}'}],
-    "anthropic": [{"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "find", "input": {"q": 1}}]}],
+    "anthropic": [{"role": "assistant", "content": [BLOCK]}],
     "gemini": {"role": "model", "parts": [{"function_call": {"id": "c1", "name": "find", "args": {"q": 1}}}]},
-    "langchain": [{"type": "ai", "content": "", "additional_kwargs": {"tool_calls": [{"id": "c1", "function": {"name": "find", "arguments": '{"q":1}'}}]}}],
+    "langchain": [{"type": "ai", "content": "", "additional_kwargs": OPENAI}],
     "vercel": [{"toolCallId": "c1", "toolName": "find", "input": '{"q":1}'}],
     "openinference": [{
         "message.role": "assistant", "message.tool_calls.0.tool_call.id": "c1",
         "message.tool_calls.0.tool_call.function.name": "find",
         "message.tool_calls.0.tool_call.function.arguments": '{"q":1}',
     }],
-    "openllmetry": [{"role": "assistant", "tool_calls.0.id": "c1", "tool_calls.0.name": "find", "tool_calls.0.arguments": '{"q":1}'}],
-    "choices": {"choices": [{"message": {"content": None, "tool_calls": [{"id": "c1", "function": {"name": "find", "arguments": '{"q":1}'}}]}}]},
+    "openllmetry": [{
+        "role": "assistant", "tool_calls.0.id": "c1", "tool_calls.0.name": "find", "tool_calls.0.arguments": '{"q":1}',
+    }],
+    "choices": {"choices": [{"message": {"content": None, **OPENAI}}]},
 }  # fmt: skip
 """The same call of `find` with `{"q": 1}`, as ten producers write it."""
 
@@ -71,7 +77,9 @@ def test_blocks_that_are_no_text_stay_as_recorded() -> None:
 
 def test_a_streamed_response_is_one_text() -> None:
     """Pieces recorded as messages of their own are joined as they stand."""
-    message = said(read_messages([{"message.role": "assistant", "message.content": piece} for piece in ("Mont", "juïc")]))
+    message = said(
+        read_messages([{"message.role": "assistant", "message.content": piece} for piece in ("Mont", "juïc")])
+    )
     assert message is not None
     assert message.content == "Montjuïc"
 

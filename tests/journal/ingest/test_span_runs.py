@@ -40,47 +40,77 @@ def span(number: int, name: str = "", parent: int | None = None, *, trace: str =
     )  # fmt: skip
 
 
-def chat(number: int, said: list[dict[str, Any]], given: list[dict[str, Any]] | None = None, parent: int | None = None, **more: Any) -> Span:
+def chat(
+    number: int,
+    said: list[dict[str, Any]],
+    given: list[dict[str, Any]] | None = None,
+    parent: int | None = None,
+    **more: Any,
+) -> Span:
     """A model call in today's conventions: what it was given, and the parts it said."""
-    content: dict[str, Any] = {"gen_ai__output__messages": json.dumps([{"role": "assistant", "parts": said}])} if said else {}
+    content: dict[str, Any] = (
+        {"gen_ai__output__messages": json.dumps([{"role": "assistant", "parts": said}])} if said else {}
+    )
     content |= {"gen_ai__input__messages": json.dumps(given)} if given is not None else {}
-    return span(number, "chat", parent, gen_ai__operation__name="chat", gen_ai__usage__input_tokens=10, gen_ai__usage__output_tokens=2, **content, **more)
+    return span(
+        number,
+        "chat",
+        parent,
+        gen_ai__operation__name="chat",
+        gen_ai__usage__input_tokens=10,
+        gen_ai__usage__output_tokens=2,
+        **content,
+        **more,
+    )
 
 
 def tool(number: int, name: str, parent: int | None = None, **more: Any) -> Span:
-    return span(number, f"execute_tool {name}", parent, gen_ai__operation__name="execute_tool", gen_ai__tool__name=name, **more)
+    """A tool's span in today's conventions."""
+    return span(
+        number, f"execute_tool {name}", parent, gen_ai__operation__name="execute_tool", gen_ai__tool__name=name, **more
+    )
 
 
 def agent(number: int, name: str, parent: int | None = None, **more: Any) -> Span:
-    return span(number, f"invoke_agent {name}", parent, gen_ai__operation__name="invoke_agent", gen_ai__agent__name=name, **more)
+    """An agent's span in today's conventions."""
+    return span(
+        number, f"invoke_agent {name}", parent, gen_ai__operation__name="invoke_agent", gen_ai__agent__name=name, **more
+    )
 
 
 def text(content: str) -> dict[str, Any]:
+    """A part that is text."""
     return {"type": "text", "content": content}
 
 
 def call(name: str, identity: str | None = None, **arguments: Any) -> dict[str, Any]:
+    """A part that is a call."""
     return {"type": "tool_call", "name": name, "arguments": arguments} | ({"id": identity} if identity else {})
 
 
 def user(content: str) -> dict[str, Any]:
+    """A message of the user."""
     return {"role": "user", "parts": [text(content)]}
 
 
 def told(*spans: Span, **more: Any) -> list[RunDraft]:
+    """The runs of these spans."""
     return list(runs(Batch(spans=list(spans)), format_name="otlp", **more))
 
 
 def only(*spans: Span, **more: Any) -> tuple[RunDraft, list[EventDraft]]:
+    """The one run of these spans, and its events."""
     (draft,) = told(*spans, **more)
     return draft, list(draft)
 
 
 def kinds(events: list[EventDraft]) -> list[str]:
+    """The names of the events, in order."""
     return [type(draft.event).__name__ for draft in events]
 
 
 def of(events: list[EventDraft], kind: type[Kind]) -> list[Kind]:
+    """The events of one kind."""
     return [draft.event for draft in events if isinstance(draft.event, kind)]
 
 
@@ -98,8 +128,18 @@ def test_a_tool_loop_is_told_in_order() -> None:
         "ModelCalled", "ModelResponded", "Answered",
     ]  # fmt: skip
     (started,), (asked,), (returned,) = of(events, Started), of(events, Reasoned), of(events, ToolReturned)
-    assert (started.prompt, started.agent, started.source, started.source_id) == ("Weather in Ulm?", "forecaster", "otlp", TRACE)
-    assert (asked.thought, asked.tool_name, asked.args_json, asked.call_id) == ("Looking.", "weather", '{"city":"Ulm"}', "c1")
+    assert (started.prompt, started.agent, started.source, started.source_id) == (
+        "Weather in Ulm?",
+        "forecaster",
+        "otlp",
+        TRACE,
+    )
+    assert (asked.thought, asked.tool_name, asked.args_json, asked.call_id) == (
+        "Looking.",
+        "weather",
+        '{"city":"Ulm"}',
+        "c1",
+    )
     assert (returned.call_id, returned.response_json, returned.latency_ms) == ("c1", '{"sky": "grey"}', 1000.0)
     assert reported(draft, events) == {
         "decisions": 2, "tool_calls": 1, "tool_errors": 0, "input_tokens": 20, "output_tokens": 4, "cost_usd": None,
@@ -142,13 +182,22 @@ def test_content_that_was_not_captured_is_absent() -> None:
     assert response.content is None
     assert (asked.thought, asked.args_json) == (None, "{}")
     drafts = {type(draft.event): draft for draft in events}
-    assert [(cause.key, cause.certainty) for cause in drafts[Reasoned].causes] == [(drafts[ModelResponded].key, "inferred")]
+    assert [(cause.key, cause.certainty) for cause in drafts[Reasoned].causes] == [
+        (drafts[ModelResponded].key, "inferred")
+    ]
 
 
 def test_a_model_span_around_another_is_the_same_call() -> None:
-    """A framework's span and its client library's count once: tokens from the inner one, content from whoever has it."""
+    """A framework's span and its client library's count once: tokens from the inner, content from who has it."""
     outer = chat(1, [text("hi")], [user("hello")])
-    inner = span(2, "generate", 1, gen_ai__operation__name="generate_content", gen_ai__usage__input_tokens=33, gen_ai__usage__output_tokens=4)
+    inner = span(
+        2,
+        "generate",
+        1,
+        gen_ai__operation__name="generate_content",
+        gen_ai__usage__input_tokens=33,
+        gen_ai__usage__output_tokens=4,
+    )
     draft, events = only(outer, inner)
     assert reported(draft, events)["decisions"] == 1
     (response,) = of(events, ModelResponded)
@@ -158,7 +207,11 @@ def test_a_model_span_around_another_is_the_same_call() -> None:
 
 def test_a_model_called_by_a_tool_is_another_call() -> None:
     """Between the two stands the tool: an agent used as a tool decides for itself, and its answer is the tool's."""
-    _, events = only(chat(1, [call("ask_expert", "c1")]), tool(2, "ask_expert", 1, gen_ai__tool__call__id="c1"), chat(3, [text("42")], parent=2))
+    _, events = only(
+        chat(1, [call("ask_expert", "c1")]),
+        tool(2, "ask_expert", 1, gen_ai__tool__call__id="c1"),
+        chat(3, [text("42")], parent=2),
+    )
     assert len(of(events, ModelResponded)) == 2
     assert of(events, Answered) == []
 
@@ -172,7 +225,9 @@ def test_attempts_under_one_span_are_decisions_each() -> None:
 
 def test_a_tool_span_around_its_server_side_is_one_call() -> None:
     """An MCP client's span and the server's inside it are one call."""
-    draft, events = only(chat(1, [call("find", "c1")]), tool(2, "find", gen_ai__tool__call__id="c1"), tool(3, "find", 2))
+    draft, events = only(
+        chat(1, [call("find", "c1")]), tool(2, "find", gen_ai__tool__call__id="c1"), tool(3, "find", 2)
+    )
     assert reported(draft, events)["tool_calls"] == 1
     assert len(of(events, ToolReturned)) == 1
 
@@ -185,8 +240,14 @@ def test_gathered_results_are_no_call() -> None:
 
 def test_a_result_only_the_next_request_holds_is_told_there() -> None:
     """Without a tool span the result is taken from what the model was sent, once."""
-    history = [user("q"), {"role": "assistant", "parts": [call("find", "c1")]}, {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "result": "ok"}]}]
-    _, events = only(chat(1, [call("find", "c1")], [user("q")]), chat(3, [text("done")], history), chat(5, [text("bye")], history))
+    history = [
+        user("q"),
+        {"role": "assistant", "parts": [call("find", "c1")]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "result": "ok"}]},
+    ]
+    _, events = only(
+        chat(1, [call("find", "c1")], [user("q")]), chat(3, [text("done")], history), chat(5, [text("bye")], history)
+    )
     assert [(one.call_id, one.response_json) for one in of(events, ToolReturned)] == [("c1", '"ok"')]
 
 
@@ -231,7 +292,10 @@ def test_a_conversation_of_several_traces_is_one_run() -> None:
 
 def test_the_same_words_in_a_new_turn_are_a_new_message() -> None:
     """Where a request does not repeat the history, a repeated "yes" is heard again."""
-    turns = [chat(n, [text("ok")], [user("yes")], trace=trace, session__id="s") for n, trace in ((1, TRACE), (5, OTHER_TRACE))]
+    turns = [
+        chat(n, [text("ok")], [user("yes")], trace=trace, session__id="s")
+        for n, trace in ((1, TRACE), (5, OTHER_TRACE))
+    ]
     _, events = only(*turns)
     assert [one.content for one in of(events, MessageReceived)] == ["yes", "yes"]
 
@@ -270,7 +334,12 @@ def test_another_agent_going_on_is_a_handoff() -> None:
 
 def test_the_answer_of_a_turn_without_content_is_its_agents() -> None:
     """Where only the agent's span has the final text, the last response's answer takes it from there."""
-    outer = agent(1, "coder", gen_ai__input__messages=json.dumps([user("fix it")]), gen_ai__output__messages=json.dumps([{"role": "assistant", "parts": [text("fixed")]}]))
+    outer = agent(
+        1,
+        "coder",
+        gen_ai__input__messages=json.dumps([user("fix it")]),
+        gen_ai__output__messages=json.dumps([{"role": "assistant", "parts": [text("fixed")]}]),
+    )
     inner = span(2, "llm", 1, span__type="llm_request", input_tokens=1, stop_reason="end_turn")
     _, events = only(outer, inner)
     assert [one.content for one in of(events, MessageReceived)] == ["fix it"]
@@ -279,8 +348,17 @@ def test_the_answer_of_a_turn_without_content_is_its_agents() -> None:
 
 def test_log_records_alone_tell_a_run() -> None:
     """A request recorded only as a log record is a decision like any other."""
-    content = {"gen_ai.operation.name": "chat", "gen_ai.output.messages": [{"role": "assistant", "parts": [text("hi")]}]}
-    log = Log(name="gen_ai.client.inference.operation.details", at_ns=10**18, trace_id=TRACE, span_id="2" * 16, attributes=content)
+    content = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.output.messages": [{"role": "assistant", "parts": [text("hi")]}],
+    }
+    log = Log(
+        name="gen_ai.client.inference.operation.details",
+        at_ns=10**18,
+        trace_id=TRACE,
+        span_id="2" * 16,
+        attributes=content,
+    )
     (draft,) = runs(Batch(logs=[log]), format_name="otlp")
     assert [one.content for one in of(list(draft), ModelResponded)] == ["hi"]
 
@@ -300,7 +378,16 @@ def test_what_means_nothing_to_a_run_is_kept() -> None:
 def test_an_evaluation_is_a_verdict() -> None:
     """The conventions' evaluation events grade the run."""
     called = chat(1, [text("hi")])
-    called.events = [SpanEvent(name="gen_ai.evaluation.result", attributes={"gen_ai.evaluation.name": "relevance", "gen_ai.evaluation.score.value": 0.5, "gen_ai.evaluation.score.label": "fair"})]
+    called.events = [
+        SpanEvent(
+            name="gen_ai.evaluation.result",
+            attributes={
+                "gen_ai.evaluation.name": "relevance",
+                "gen_ai.evaluation.score.value": 0.5,
+                "gen_ai.evaluation.score.label": "fair",
+            },
+        )
+    ]
     _, events = only(called)
     (graded,) = of(events, Graded)
     assert (graded.rule, graded.score, graded.verdict) == ("relevance", 0.5, "fair")
@@ -320,7 +407,12 @@ def test_parents_in_a_circle_end() -> None:
 
 def test_call_ids_are_unique_in_a_run() -> None:
     """A source that repeats an id gets a number added; each result still finds its call."""
-    spans = [chat(1, [call("find", "c")]), tool(3, "find", gen_ai__tool__call__id="c"), chat(5, [call("find", "c")]), tool(7, "find", gen_ai__tool__call__id="c")]
+    spans = [
+        chat(1, [call("find", "c")]),
+        tool(3, "find", gen_ai__tool__call__id="c"),
+        chat(5, [call("find", "c")]),
+        tool(7, "find", gen_ai__tool__call__id="c"),
+    ]
     _, events = only(*spans)
     assert [one.call_id for one in of(events, Reasoned)] == ["c", "c#2"]
     assert [one.call_id for one in of(events, ToolReturned)] == ["c", "c#2"]

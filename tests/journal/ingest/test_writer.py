@@ -23,11 +23,18 @@ from tests.builders import NOON, reasoned, responded, returned, started
 def story(length: int = 99, **last: Any) -> list[EventDraft]:
     """Return the first events of a small run; `last` changes the text of the last one."""
     events: list[run.AgentRunEvent] = [
-        started(), run.MessageReceived(content="Fix billing/refunds.py"), responded("I will read it."),
-        reasoned(path="billing/refunds.py"), returned("def refund(): ..."), responded("Done."),
+        started(),
+        run.MessageReceived(content="Fix billing/refunds.py"),
+        responded("I will read it."),
+        reasoned(path="billing/refunds.py"),
+        returned("def refund(): ..."),
+        responded("Done."),
         run.Answered(response="Done."),
     ]
-    return [EventDraft(key=f"k{at}", event=event, at=NOON + timedelta(seconds=at)) for at, event in enumerate(events[:length])]
+    return [
+        EventDraft(key=f"k{at}", event=event, at=NOON + timedelta(seconds=at))
+        for at, event in enumerate(events[:length])
+    ]
 
 
 def imported(store: MemoryStore, events: Sequence[EventDraft], **draft: Any) -> Written:
@@ -77,7 +84,9 @@ def test_a_call_and_its_result_are_recorded_causes_and_reading_is_inferred() -> 
     events = list(store.read_stream(stream_of("default", "test", "s-1")))
     version = {event.id: event.version for event in events}
     links = {
-        (version[cause.id], event.version): (cause.kind, cause.certainty) for event in events for cause in causes_of(event)
+        (version[cause.id], event.version): (cause.kind, cause.certainty)
+        for event in events
+        for cause in causes_of(event)
     }
     assert links == {
         (1, 2): ("triggered", "inferred"),
@@ -121,7 +130,7 @@ def test_references_become_versions() -> None:
     """What a request sent is named by version where it stands in the run already."""
     store = MemoryStore()
     call = EventDraft(key="q", event=run.ModelCalled(messages=(Ref("k1"), {"role": "user", "content": "new"})))
-    note = EventDraft(key="n", event=run.Annotated(text="here", at_version=Ref("q")))  # type: ignore[arg-type]
+    note = EventDraft(key="n", event=run.Annotated(text="here", at_version=Ref("q")))
     imported(store, [*story(2), call, note])
     events = list(store.read_stream(stream_of("default", "test", "s-1")))
     assert events[2].payload["messages"] == [{"version": 2}, {"role": "user", "content": "new"}]
@@ -147,7 +156,8 @@ def test_the_sources_label_of_the_outcome_is_a_grade_and_a_new_label_another() -
         imported(store, story(), outcome=Outcome(status=status, raw={"resolved": status}))  # type: ignore[arg-type]
     grades = [event.payload for event in store.read_all() if event.type == "agent_run.graded"]
     assert [(grade["verdict"], grade["raw"]) for grade in grades] == [
-        ("failure", {"resolved": "failure"}), ("success", {"resolved": "success"}),
+        ("failure", {"resolved": "failure"}),
+        ("success", {"resolved": "success"}),
     ]
 
 

@@ -64,7 +64,8 @@ class StoreContract:
         assert versions(store, "run-7") == list(range(1, 5001))
 
     @pytest.mark.parametrize(
-        "bad", [b'{"a": "\\u0000"}', b'{"a": "\\ud800"}', b'{"a": NaN}', b'{"a": 1, "a": 2}', b"[]", b"no", b'{"\xff": 1}']
+        "bad",
+        [b'{"a": "\\u0000"}', b'{"a": "\\ud800"}', b'{"a": NaN}', b'{"a": 1, "a": 2}', b"[]", b"no", b'{"\xff": 1}'],
     )
     def test_a_batch_with_one_bad_payload_stores_nothing(self, store: EventStore, bad: bytes) -> None:
         """What could not be kept unchanged is refused, and everything that came with it."""
@@ -163,7 +164,7 @@ class StoreContract:
         theirs.append("run-8", [raw(id=identity("two"))], expected_version=NO_STREAM)
         assert [event.data for event in ours.read_stream("run-7")] == [b'{"a": 1}']
         assert [event.stream for event in ours.read_all()] == ["run-7"]
-        assert list(ours.read_category("run"))[0].project == "ours"
+        assert next(iter(ours.read_category("run"))).project == "ours"
         assert (ours.stream_version("run-8"), ours.versions_of("run-8")) == (0, {})
         with pytest.raises(EventNotFound):
             ours.event(identity("two"))

@@ -51,7 +51,12 @@ class JournalMachine(RuleBasedStateMachine):
         """The project's name."""
         return self.store.project
 
-    @rule(target=appended, stream=_streams, payloads=st.lists(_payloads, min_size=1, max_size=4), off=st.sampled_from([0, 0, 0, -1, 1, 5]))
+    @rule(
+        target=appended,
+        stream=_streams,
+        payloads=st.lists(_payloads, min_size=1, max_size=4),
+        off=st.sampled_from([0, 0, 0, -1, 1, 5]),
+    )
     def append(self, stream: str, payloads: list[bytes], off: int) -> Any:
         """Append at the right version or at a wrong one."""
         events, before = self.fresh(payloads), self.version(stream)
@@ -83,7 +88,9 @@ class JournalMachine(RuleBasedStateMachine):
     def read_range(self, stream: str, after: int, until: int) -> None:
         """A range of a stream is the slice of the list."""
         found = [(event.version, event.data) for event in self.store.read_stream(stream, after=after, until=until)]
-        assert found == [(version, data) for name, version, data, _ in self.log if name == stream and after < version <= until]
+        assert found == [
+            (version, data) for name, version, data, _ in self.log if name == stream and after < version <= until
+        ]
 
     @invariant()
     def is_the_list(self) -> None:
@@ -124,4 +131,6 @@ class TestSqliteMachine(TestCase):
 
     def test_the_sqlite_store_is_a_list(self) -> None:
         """Any history."""
-        run_state_machine_as_test(SqliteMachine, settings=settings(max_examples=25, stateful_step_count=20, deadline=None))
+        run_state_machine_as_test(
+            SqliteMachine, settings=settings(max_examples=25, stateful_step_count=20, deadline=None)
+        )
