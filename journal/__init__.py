@@ -1,0 +1,1 @@
+"""The event journal; usable without explorer and audits."""

@@ -88,14 +88,14 @@ def chosen_project(request: HttpRequest) -> tuple[Project, Role] | None:
     member of the one that was asked for, or of any.
     """
     asked = request.GET.get("project")
-    memberships = Membership.objects.filter(user_id=request.user.pk or 0).select_related("project").order_by("project_id")
-    found = list(memberships)
+    mine = Membership.objects.filter(user_id=request.user.pk or 0)
+    found = list(mine.select_related("project").order_by("project_id"))
     wanted = asked or request.session.get(_CHOSEN)
-    mine = next((membership for membership in found if membership.project_id == wanted), None)
-    if mine is None and asked is None:
-        mine = found[0] if found else None
-    if mine is None:
+    chosen = next((membership for membership in found if membership.project_id == wanted), None)
+    if chosen is None and asked is None:
+        chosen = found[0] if found else None
+    if chosen is None:
         return None
     if asked and request.session.get(_CHOSEN) != asked:
         request.session[_CHOSEN] = asked
-    return mine.project, Role(mine.role)
+    return chosen.project, Role(chosen.role)

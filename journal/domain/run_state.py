@@ -344,7 +344,8 @@ def _measured(content: Any) -> dict[str, Any]:
 
 def _tool_name(tool: Any) -> str:
     if isinstance(tool, dict):
-        inner = tool.get("function") if isinstance(tool.get("function"), dict) else tool
+        function = tool.get("function")
+        inner = function if isinstance(function, dict) else tool
         return str(inner.get("name") or tool.get("type") or "tool")
     return str(tool)
 

@@ -64,8 +64,8 @@ class _Trace:
             case run.ToolReturned() as result:
                 self._tool(event, result.call_id, result.tool_name, result.response_json, None)
             case run.ToolFailed() as failure:
-                message = failure.message or failure.error_code or "failed"
-                self._tool(event, failure.call_id, failure.tool_name, message, failure.error_code or "tool_error")
+                why = failure.message or failure.error_code or "failed"
+                self._tool(event, failure.call_id, failure.tool_name, why, failure.error_code or "tool_error")
             case _:
                 pass
 
@@ -104,7 +104,7 @@ class _Trace:
             event, f"execute_tool {tool or call.tool_name}", _INTERNAL, attributes, began=began, error=error and said
         )
 
-    def _add(
+    def _add(  # noqa: PLR0913 - a span has that many parts
         self,
         event: RecordedEvent,
         name: str,

@@ -12,8 +12,10 @@ from journal.ingest.draft import Count, EventDraft, RunDraft
 
 
 def counts(events: Iterable[object]) -> dict[Count, int | float]:
-    """Return what the events add up to: a decision is one `ModelResponded`, a call one `Reasoned`, an error one
-    `ToolFailed`; tokens and cost add up `ModelResponded` only.
+    """Return what the events add up to.
+
+    A decision is one `ModelResponded`, a call one `Reasoned`, an error one `ToolFailed`; tokens and cost add up
+    `ModelResponded` only.
     """
     found: dict[Count, int | float] = {
         "decisions": 0,
@@ -51,4 +53,5 @@ def reported(run: RunDraft, events: Iterable[EventDraft]) -> dict[str, Any]:
 
 def counts_of(events: Iterable[EventData]) -> dict[str, Any]:
     """Return the counts of events as a journal exported them."""
-    return dict(counts(catalog.read(event.type, event.schema, event.data) for event in events))
+    found = counts(catalog.read(event.type, event.schema, event.data) for event in events)
+    return {str(name): value for name, value in found.items()}

@@ -61,7 +61,7 @@ def _named(path: str) -> Iterator[Found]:
             yield from _opened(inner, root=at)
     elif at.is_file():
         yield from _opened(at, root=None)
-    elif matches := sorted(glob.glob(path, recursive=True)):
+    elif matches := sorted(glob.glob(path, recursive=True)):  # noqa: PTH207 - absolute patterns too
         for match in matches:
             yield from _named(match)
     else:

@@ -24,7 +24,7 @@ MAX_UPLOAD_BYTES: Final = 256 * 2**20
 MAX_FILES: Final = 500
 
 
-def submit(*, project: str, user_id: int | None, uploads: Iterable[UploadedFile]) -> Job:
+def submit(*, project: str, user_id: int | None, uploads: Iterable[UploadedFile[Any]]) -> Job:
     """Keep the uploads and write the job that imports them; the caller wakes a worker.
 
     Raises:
@@ -48,7 +48,7 @@ def submit(*, project: str, user_id: int | None, uploads: Iterable[UploadedFile]
     return job
 
 
-def _keep(job_id: str, at: int, file: UploadedFile) -> dict[str, str]:
+def _keep(job_id: str, at: int, file: UploadedFile[Any]) -> dict[str, str]:
     name = PurePosixPath((file.name or "file").replace("\\", "/")).name.replace("\x00", "") or "file"
     stored = default_storage.save(f"imports/{job_id}/{at}", file)
     return {"name": name[:200], "stored": stored}

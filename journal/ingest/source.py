@@ -168,8 +168,10 @@ def _check_depth(raw: bytes) -> None:
 
 
 def moment(value: object) -> datetime | None:
-    """Return a time as aware UTC: ISO 8601 text (no zone means UTC), or seconds, milliseconds, micro- or nanoseconds
-    since 1970, told apart by their size. None where it is neither.
+    """Return a time as aware UTC, or None where the value is none.
+
+    Takes ISO 8601 text (no zone means UTC), and seconds, milliseconds, micro- or nanoseconds since 1970, told apart by
+    their size.
     """
     if isinstance(value, str):
         if value.isdigit():

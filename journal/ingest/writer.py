@@ -19,8 +19,8 @@ import msgspec
 import stamina
 
 from journal.domain import agent_run as run
-from journal.domain.agent_run import Started
 from journal.domain import codec
+from journal.domain.agent_run import Started
 from journal.domain.catalog import catalog
 from journal.domain.event import Cause, EventData, Metadata
 from journal.domain.stream import stream_name

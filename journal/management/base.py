@@ -30,6 +30,7 @@ class Command(BaseCommand):
             subcommand,
             epilog=f"example:\n  {self.example}",
             formatter_class=RawDescriptionHelpFormatter,
+            conflict_handler="resolve",  # an event has a version: `--version` is not Django's here
             **kwargs,
         )
         if self.takes_json:

@@ -163,7 +163,7 @@ class SqliteStore:
         """Return the highest position; on SQLite a committed event is never behind one that is not."""
         where, values = ("", []) if self._project is None else (" WHERE project = %s", [self._project])
         with connections[self._using].cursor() as cursor:
-            cursor.execute("SELECT MAX(position) FROM journal_event" + where, values)
+            cursor.execute("SELECT MAX(position) FROM journal_event" + where, values)  # noqa: S608 - constants
             return int(cursor.fetchone()[0] or 0)
 
     def _read(self, where: str, values: Sequence[Any]) -> Iterator[RecordedEvent]:

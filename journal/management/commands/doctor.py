@@ -90,7 +90,8 @@ def _triggers() -> Finding:
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal_event'")
         found = cursor.fetchone()[0]
-    says = "UPDATE, DELETE and REPLACE of events are refused" if found == _TRIGGERS else f"{found} of {_TRIGGERS} append-only triggers"
+    refused = "UPDATE, DELETE and REPLACE of events are refused"
+    says = refused if found == _TRIGGERS else f"{found} of {_TRIGGERS} append-only triggers"
     return Finding(what="journal", ok=found == _TRIGGERS, says=says)
 
 

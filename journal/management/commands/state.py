@@ -20,9 +20,6 @@ class Command(Base):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
         add_stream_argument(parser)
-        # Django's own --version has to give way: here a version is an event's place in its stream.
-        for action in [known for known in parser._actions if "--version" in known.option_strings]:
-            parser._handle_conflict_resolve(None, [("--version", action)])  # type: ignore[arg-type]
         parser.add_argument("--version", type=int, metavar="N", dest="at", help="the event's number; 0 is before all")
 
     def run(self, **options: Any) -> None:
