@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from explorer.bulk import insert
+from explorer.models import CauseLink, EventLine, RunSummary
+from explorer.shape import shape_of
 from journal.domain import agent_run as run
 from journal.domain.aggregate import State, fold, initial
 from journal.domain.catalog import Unknown, catalog
@@ -21,9 +23,6 @@ from journal.domain.stream import category
 from journal.domain.text import clip
 from journal.runtime.projection import projects
 from journal.store import get_store
-
-from explorer.models import CauseLink, EventLine, RunSummary
-from explorer.shape import shape_of
 
 _KEPT_STATES = 64
 _MICROSECONDS = 1_000_000
@@ -49,7 +48,7 @@ class Explorer:
             by_run.setdefault((event.project, event.stream), []).append(event)
         for (project, stream), fresh in by_run.items():
             self._extend(project, stream, fresh)
-        CauseLink.objects.bulk_create(_cause_links(events), ignore_conflicts=True, batch_size=500)
+        insert(CauseLink, _cause_links(events), ignore_conflicts=True)
 
     def reset(self) -> None:
         """Empty the three tables."""
@@ -71,7 +70,7 @@ class Explorer:
         summary.save()
         for line in lines:
             line.run = summary
-        EventLine.objects.bulk_create(lines, batch_size=500)
+        insert(EventLine, lines)
         self._keep((project, stream), state)
 
     def _state_before(self, project: str, stream: str, version: int) -> State:
@@ -99,8 +98,15 @@ def _cause_links(events: Iterable[RecordedEvent]) -> list[CauseLink]:
 def _new_summary(event: RecordedEvent) -> RunSummary:
     at = _microseconds(event)
     return RunSummary(
-        project=event.project, stream=event.stream, category=category(event.stream), title="", status="running",
-        started_us=at, newest_us=at, time_known=event.meta.time == "recorded", position=event.position,
+        project=event.project,
+        stream=event.stream,
+        category=category(event.stream),
+        title="",
+        status="running",
+        started_us=at,
+        newest_us=at,
+        time_known=event.meta.time == "recorded",
+        position=event.position,
     )
 
 
@@ -158,16 +164,21 @@ def _line(event: RecordedEvent, state: State) -> EventLine:
     decoded = catalog.decode(event)
     explanation = explain(event)
     texts = {
-        "title": explanation.title, "summary": explanation.summary,
-        "tool": getattr(decoded, "tool_name", None) or "", "call_id": getattr(decoded, "call_id", None) or "",
+        "title": explanation.title,
+        "summary": explanation.summary,
+        "tool": getattr(decoded, "tool_name", None) or "",
+        "call_id": getattr(decoded, "call_id", None) or "",
     }
     return EventLine(
-        version=event.version, event_id=event.id, position=event.position,
+        version=event.version,
+        event_id=event.id,
+        position=event.position,
         kind="unknown" if isinstance(decoded, Unknown) else event.type.rpartition(".")[2][:24],
         **{name: clip(text, _WIDTHS[name]) for name, text in texts.items()},
         is_error=isinstance(decoded, run.ToolFailed | run.Aborted),
         took_ms=getattr(decoded, "latency_ms", None),
-        occurred_us=_microseconds(event), time_known=event.meta.time == "recorded",
+        occurred_us=_microseconds(event),
+        time_known=event.meta.time == "recorded",
         context_bytes=state.context_bytes if isinstance(state, RunState) else 0,
         size_bytes=len(event.data),
     )
@@ -223,5 +234,3 @@ def _took(first: EventLine, second: EventLine) -> float | None:
 
 def _microseconds(event: RecordedEvent) -> int:
     return int(event.occurred_at.timestamp()) * _MICROSECONDS + event.occurred_at.microsecond
-
-

@@ -24,6 +24,7 @@ CODE_VERSION: Final = 1
 """Rises when the same events would give another state; snapshots and pages name it."""
 
 _KEY_CHARACTERS = 200
+_ENDED = frozenset({"success", "failure", "error", "aborted"})
 _TOTALS = ("decisions", "tool_calls", "tool_errors", "input_tokens", "output_tokens", "cost_usd", "duration_ms")
 
 
@@ -150,14 +151,19 @@ class RunState:
                 self._set_known("status", "aborted")
                 self._set_known("reason", event.reason)
             case run.Graded():
-                self._grades[event.rule or event.by or "grade"] = {
-                    "version": self.version,
-                    "by": event.by,
-                    "verdict": event.verdict,
-                    "score": event.score,
-                }
+                self._grade(event)
             case run.Annotated() | Unknown():
                 pass
+
+    def _grade(self, event: run.Graded) -> None:
+        self._grades[event.rule or event.by or "grade"] = {
+            "version": self.version,
+            "by": event.by,
+            "verdict": event.verdict,
+            "score": event.score,
+        }
+        if event.rule == "outcome" and event.verdict in _ENDED and self._leaf("status") == "running":
+            self._set("status", "answered" if self._answer else "aborted")
 
     def _start(self, event: run.Started) -> None:
         self._set("status", "running")

@@ -67,8 +67,9 @@ def _noting(source: Source, line: int | None) -> Callable[[str], None]:
 
 
 def _requests(source: Source) -> Iterator[tuple[int | None, Any]]:
-    document = source.document
-    if _is_request(document):
+    is_lined = _is_request(source.first) and b"\n" in source.data.strip()
+    document = None if is_lined else source.document
+    if _is_request(document) and isinstance(document, dict):
         yield None, document
         return
     if isinstance(document, list):
@@ -100,10 +101,9 @@ def _logs_of(name: str) -> str | None:
     own = PurePosixPath(name).name
     if own.startswith("logs."):
         return f"traces.{own.removeprefix('logs.')}"
-    for between in (".logs.", "-logs.", "_logs."):
-        if between in own:
-            return own.replace(between, ".") if between == ".logs." else own.replace("logs.", "traces.")
-    return None
+    if ".logs." in own:
+        return own.replace(".logs.", ".")
+    return own.replace("logs.", "traces.") if "-logs." in own or "_logs." in own else None
 
 
 def _trace_sibling(source: Source) -> str | None:

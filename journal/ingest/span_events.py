@@ -195,16 +195,18 @@ class RunTeller:
         for number, message in enumerate(messages):
             if message.results:
                 sent.extend(self._results(call, message, asked, number))
-                continue
-            print_ = fingerprint(message)
+                if not message.content:
+                    continue
+            mark = fingerprint(message)
             everywhere = has_history or message.role == "system"
-            known = [key for key, spoken_in in self._heard[print_] if everywhere or spoken_in == trace]
-            counted[print_] += 1
-            if counted[print_] <= len(known):
-                key = known[counted[print_] - 1]
+            known = [key for key, spoken_in in self._heard[mark] if everywhere or spoken_in == trace]
+            counted[mark] += 1
+            if counted[mark] <= len(known):
+                key = known[counted[mark] - 1]
                 asked = list(self._asked.get(key, ())) or asked
                 sent.append(Ref(key))
             elif message.role in ("assistant", "tool"):
+                asked = []
                 sent.append(message.recorded)
             else:
                 sent.append(Ref(self._receive(call.readings[-1], message, f"message:{number}", place=call.key)))
@@ -215,7 +217,7 @@ class RunTeller:
         for at, result in enumerate(message.results):
             open_call, certainty = self._calls.of_result(result, asked)
             if open_call is None:
-                yield message.recorded
+                yield {"role": "tool", "call_id": result.call_id, "name": result.name, "content": result.value}
                 continue
             if open_call in asked:
                 asked.remove(open_call)
@@ -363,10 +365,10 @@ class RunTeller:
         for number, message in enumerate(read_messages(reading.get("input"))):
             if message.role not in ("user", "system") or message.results:
                 continue
-            print_ = fingerprint(message)
-            counted[print_] += 1
-            known = [key for key, spoken_in in self._heard[print_] if message.role == "system" or spoken_in == trace]
-            if counted[print_] > len(known):
+            mark = fingerprint(message)
+            counted[mark] += 1
+            known = [key for key, spoken_in in self._heard[mark] if message.role == "system" or spoken_in == trace]
+            if counted[mark] > len(known):
                 self._receive(reading, message, f"message:{number}")
 
     def _hand_off(self, reading: Reading) -> None:

@@ -203,7 +203,7 @@ def as_int(value: object) -> int | None:
     return None
 
 
-def span_id(value: object, *, bytes_long: int) -> str:
+def hex_id(value: object, *, bytes_long: int) -> str:
     """Return an id as lower-case hex: the specified form, or base64, which generic protobuf-to-JSON writers produce."""
     if not isinstance(value, str):
         return ""
@@ -236,11 +236,11 @@ def _records(
 def _span(record: object, resource: dict[str, Any], scope: str, line: int | None) -> Span | None:
     if not isinstance(record, dict):
         return None
-    trace = span_id(_field(record, "traceId"), bytes_long=16)
-    span = span_id(_field(record, "spanId"), bytes_long=8)
+    trace = hex_id(_field(record, "traceId"), bytes_long=16)
+    span = hex_id(_field(record, "spanId"), bytes_long=8)
     if not trace or not span:
         return None
-    parent = span_id(_field(record, "parentSpanId"), bytes_long=8)
+    parent = hex_id(_field(record, "parentSpanId"), bytes_long=8)
     status = record.get("status")
     return Span(
         trace_id=trace,
@@ -273,8 +273,8 @@ def _log(record: object, resource: dict[str, Any], line: int | None) -> Log:
     return Log(
         name=_text(_field(record, "eventName")) or _text(known.get("event.name")),
         at_ns=as_int(_field(record, "timeUnixNano")) or as_int(_field(record, "observedTimeUnixNano")) or 0,
-        trace_id=span_id(_field(record, "traceId"), bytes_long=16),
-        span_id=span_id(_field(record, "spanId"), bytes_long=8),
+        trace_id=hex_id(_field(record, "traceId"), bytes_long=16),
+        span_id=hex_id(_field(record, "spanId"), bytes_long=8),
         body=any_value(_field(record, "body")),
         attributes=known,
         resource=resource,

@@ -63,6 +63,14 @@ def test_a_run_that_goes_on_after_its_answer_runs_again() -> None:
     assert state_after(*answered, run.Graded(rule="r", verdict="holds")).to_json()["status"] == "answered"
 
 
+@pytest.mark.parametrize(("answers", "status"), [([run.Answered(response="yes")], "answered"), ([], "aborted")])
+def test_a_run_whose_source_says_how_it_ended_has_ended(answers: list[msgspec.Struct], status: str) -> None:
+    """Even where the last word was the user's: it counts as answered where there was an answer, else as aborted."""
+    outcome = run.Graded(rule="outcome", by="tau-bench", verdict="failure")
+    goodbye = run.MessageReceived(content="###STOP###")
+    assert state_after(started(), *answers, goodbye, outcome).to_json()["status"] == status
+
+
 def test_an_open_call_closes_with_its_result() -> None:
     """Between call and result the call is open, with the version that opened it."""
     events = [started(), reasoned(path="a.py"), returned("text")]

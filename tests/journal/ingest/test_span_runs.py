@@ -251,6 +251,26 @@ def test_a_result_only_the_next_request_holds_is_told_there() -> None:
     assert [(one.call_id, one.response_json) for one in of(events, ToolReturned)] == [("c1", '"ok"')]
 
 
+def test_words_beside_a_result_are_a_message() -> None:
+    """A user who answers a tool's result and says something in one message is heard."""
+    blocks = [{"type": "tool_result", "tool_use_id": "c1", "content": "ok"}, {"type": "text", "text": "and now?"}]
+    asked = {"role": "assistant", "parts": [call("find", "c1")]}
+    later = chat(3, [text("done")], [user("q"), asked, {"role": "user", "content": blocks}])
+    _, events = only(chat(1, [call("find", "c1")], [user("q")]), later)
+    assert [one.response_json for one in of(events, ToolReturned)] == ['"ok"']
+    assert [one.content for one in of(events, MessageReceived)] == ["q", "and now?"]
+
+
+def test_a_history_that_is_not_in_the_trace_is_sent_as_recorded() -> None:
+    """Responses and results from before the trace are no events of it, and answer none of its calls."""
+    before = {"role": "assistant", "parts": [call("find", "old")]}
+    result = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "old", "response": "ok"}]}
+    _, events = only(chat(1, [text("hi")], [user("q"), before, result]))
+    assert of(events, ToolReturned) == []
+    (called,) = of(events, ModelCalled)
+    assert called.messages[1:] == (before, {"role": "tool", "call_id": "old", "name": None, "content": "ok"})
+
+
 def test_a_failed_call_of_a_tool_says_why() -> None:
     """Status ERROR or an error type is a failure; the message is the source's."""
     failing = tool(3, "find", gen_ai__tool__call__id="c1", error__type="ValueError")

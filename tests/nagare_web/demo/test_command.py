@@ -1,0 +1,79 @@
+"""`nagare demo`, on a database."""
+
+from __future__ import annotations
+
+import json
+import re
+from io import StringIO
+
+import pytest
+from django.contrib.auth import authenticate
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from explorer.models import RunSummary
+from journal.access import Role, role_in
+from journal.store import get_store
+from nagare_web.demo import STORIES
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+RUNS_OF_STORIES = 50
+
+
+def demo(*arguments: str) -> tuple[str, str]:
+    """Run the command with few runs; returns what it printed and what it said beside."""
+    out, beside = StringIO(), StringIO()
+    call_command("demo", "--runs", "3", "--until", "2026-11-22T14:00:00+00:00", *arguments, stdout=out, stderr=beside)
+    return out.getvalue(), beside.getvalue()
+
+
+def test_it_fills_the_journal_and_the_list_of_runs() -> None:
+    """The stories are in the journal and in the explorer's list, marked as synthetic."""
+    _, said = demo()
+    assert re.match(r"Added [\d,]+ events of \d+ demo runs to project default\.", said)
+    for story in STORIES.values():
+        for stream in story.streams:
+            assert get_store("default").stream_version(stream)
+    assert RunSummary.objects.count() > RUNS_OF_STORIES
+    assert set(RunSummary.objects.values_list("synthetic", flat=True)) == {True}
+    assert RunSummary.objects.get(stream=STORIES["edit-unread"].streams[0]).events == 200
+
+
+def test_it_prints_how_to_get_in() -> None:
+    """Three lines: address, user, and a password that lets an admin in."""
+    printed, _ = demo("--port", "8123")
+    address, user, password = printed.splitlines()
+    assert address == "Dashboard  http://127.0.0.1:8123/"
+    assert user == "User       demo"
+    found = re.fullmatch(r"Password   (\S+)  \(made for this start; the next start makes another\)", password)
+    assert found is not None
+    person = authenticate(username="demo", password=found[1])
+    assert person is not None
+    assert role_in(person, "default") is Role.ADMIN
+
+
+def test_again_it_adds_nothing_and_changes_the_password() -> None:
+    """The second start says that all is there; the first password no longer works, and who used it is signed out."""
+    first = json.loads(demo("--json")[0])
+    browser = Client()
+    assert browser.login(username="demo", password=first["password"])
+    printed, said = demo("--json")
+    second = json.loads(printed)
+    assert said.strip() == "The demo runs are in project default already; nothing was added."
+    assert (second["added_events"], second["user"]) == (0, "demo")
+    assert authenticate(username="demo", password=first["password"]) is None
+    assert authenticate(username="demo", password=second["password"]) is not None
+
+
+def test_a_project_that_is_not_there_is_refused() -> None:
+    """The message names it and says how to make it."""
+    with pytest.raises(CommandError, match="nagare project add elsewhere"):
+        demo("--project", "elsewhere")
+
+
+def test_serving_prints_no_json() -> None:
+    """One document at the end of something that never ends is wrong usage."""
+    with pytest.raises(CommandError) as caught:
+        demo("--serve", "--json")
+    assert caught.value.returncode == 2
