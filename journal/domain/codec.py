@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -14,6 +15,9 @@ MAX_DEPTH = 200
 """How deep JSON may nest, in objects and lists; deeper is refused, here and at import."""
 
 _EXACT = 2**53
+_AS_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
+_STRING = re.compile(rb'"[^"]*"')
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -27,9 +31,44 @@ def check_object(raw: bytes, *, what: str) -> None:
     """Refuse bytes that are not one JSON object every backend can give back byte for byte.
 
     Raises:
-        PayloadRefused: not UTF-8, not JSON, not an object, a NUL, a lone surrogate, NaN or Infinity, a key twice in
-            one object, or nested deeper than `MAX_DEPTH`.
+        PayloadRefused: not UTF-8, not JSON, not an object, a NUL, a lone surrogate, NaN or Infinity, a number too long
+            to be read, a key twice in one object, or nested deeper than `MAX_DEPTH`.
     """
+    if not _is_our_own(raw):
+        _examine(raw, what)
+
+
+def is_shallow(raw: bytes) -> bool:
+    """Return whether JSON text is sure to nest no deeper than `MAX_DEPTH`. Broken text may be shallow and not be sure.
+
+    Takes the innermost pairs of brackets away, a level at a time, each in one pass that Python does not see: a token at
+    a time takes longer than decoding the whole.
+    """
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return True
+    unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
+    # An empty string, or a string's end and the next one's beginning: without both, what is in a string stays in one.
+    bare = unescaped.translate(_AS_BRACKETS, _ALL_BUT_BRACKETS).replace(b'""', b"")
+    brackets = _STRING.sub(b"", bare)
+    for _ in range(MAX_DEPTH):
+        outer = brackets.replace(b"[]", b"")
+        if len(outer) == len(brackets):
+            break
+        brackets = outer
+    return not brackets
+
+
+def _is_our_own(raw: bytes) -> bool:
+    """Whether the bytes are an object as `encode` writes it, which has none of the faults but, perhaps, a NUL."""
+    if raw[:1] != b"{" or rb"\u0000" in raw or not is_shallow(raw):
+        return False
+    try:
+        return encode(msgspec.json.decode(raw)) == raw
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _examine(raw: bytes, what: str) -> None:
     try:
         value = json.loads(raw, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
@@ -47,6 +86,15 @@ def check_object(raw: bytes, *, what: str) -> None:
     if not isinstance(value, dict):
         raise PayloadRefused(what=what, reason=f"it is a JSON {type(value).__name__}", way_out="send one JSON object")
     check_value(value, what=what)
+    _check_numbers(raw, what)
+
+
+def _check_numbers(raw: bytes, what: str) -> None:
+    """What is let in here is read by msgspec ever after, which takes no number past its range, such as 1e999."""
+    try:
+        msgspec.json.decode(raw)
+    except msgspec.MsgspecError as error:
+        raise PayloadRefused(what=what, reason=f"{error}", way_out="send that number as text") from error
 
 
 def check_value(value: Any, *, what: str) -> None:

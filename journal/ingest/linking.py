@@ -28,8 +28,13 @@ def link(events: Sequence[EventDraft]) -> None:
     """Add the causes each event lacks, in place. What the source recorded comes first and stays."""
     linker = _Linker()
     for draft in events:
-        given = {(cause.run, cause.key) for cause in draft.causes}
-        more = tuple(cause for cause in linker.causes(draft) if (None, cause.key) not in given)
+        given = {cause.key for cause in draft.causes}
+        has_direct = any(cause.kind == "triggered" for cause in draft.causes)
+        more = tuple(
+            cause
+            for cause in linker.causes(draft)
+            if cause.key not in given and not (has_direct and cause.kind == "triggered")
+        )
         draft.causes = draft.causes + _once(more)
         linker.remember(draft)
 
