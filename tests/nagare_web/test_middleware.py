@@ -203,6 +203,16 @@ def test_a_request_is_logged_without_its_query(visitor: Client, logged: list[dic
     assert "account" not in str(entry)
 
 
+def test_a_form_without_its_token_is_answered_in_plain_words(settings: Settings) -> None:
+    """A failed CSRF check is a page that says what to do, with the policy like any other."""
+    settings.ROOT_URLCONF = "nagare_web.urls"
+    visitor = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+    response = visitor.post("/accounts/login/", {"username": "m.kato"})
+    assert response.status_code == 403
+    assert "has expired" in response.content.decode()
+    assert policy_of(response)["default-src"] == "'none'"
+
+
 def callbacks(resolver: URLResolver) -> Iterator[object]:
     """Walk through every view of a URL configuration."""
     for pattern in resolver.url_patterns:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from journal.domain.aggregate import fold
 from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
+from nagare_web.demo import STORIES
 from nagare_web.demo.shop import rates_bad_from
 from tests.nagare_web.demo.filled import UNTIL, arguments, event_at, journal, kinds_of_causes, named, result, story
 
@@ -216,3 +218,23 @@ def test_one_run_is_still_going() -> None:
     state = fold(events[0].stream, events).to_json()
     assert state["status"] == "running"
     assert UNTIL - events[0].occurred_at < timedelta(minutes=1)
+
+
+def test_the_documentation_names_every_story_and_run() -> None:
+    """A story or an address that the reference does not have is not found."""
+    reference = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "demo-runs.md").read_text(
+        encoding="utf-8"
+    )
+    for name, found in STORIES.items():
+        assert f"| {name} |" in reference
+        assert [stream for stream in found.streams if stream not in reference] == []
+
+
+def test_the_tutorial_quotes_the_run_as_it_is() -> None:
+    """Each line of explanation in the tutorial is one the run gives."""
+    tutorial = (Path(__file__).resolve().parents[3] / "docs" / "tutorials" / "why-edit-file-at-step-23.md").read_text(
+        encoding="utf-8"
+    )
+    events = story("edit-unread")[18:24] + story("edit-after-reading")[20:24]
+    lines = [f"{event.version:>7}  {explain(event).summary}" for event in events]
+    assert [line for line in lines if line not in tutorial] == []

@@ -1,0 +1,233 @@
+"""Config: every NAGARE_* variable, typed, read once, refused when unparsable.
+
+Each variable may also come from a file named by `NAGARE_<NAME>_FILE`, which is how orchestrators hand over secrets.
+Nothing else in the project reads the environment; `settings.py` turns a `Config` into Django's settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
+from urllib.parse import quote, urlsplit
+
+import dj_database_url
+from environs import EnvError, FileAwareEnv
+
+from journal.errors import ConfigurationRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+LogFormat = Literal["auto", "console", "json"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+PREFIX: Final = "NAGARE_"
+LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
+DATABASE_SCHEMES: Final = ("sqlite",)
+REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+SHORTEST_SECRET_KEY: Final = 50
+"""Characters; what `check --deploy` asks for."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """What the operator decided, or the embedded default where nothing was.
+
+    The field `allowed_hosts` is set by the variable `NAGARE_ALLOWED_HOSTS`, and so on.
+    """
+
+    data_dir: Path
+    database_url: str
+    redis_url: str | None
+    secret_key: str = dataclasses.field(repr=False)
+    allowed_hosts: tuple[str, ...]
+    tls: bool
+    trusted_proxies: str
+    debug: bool
+    log_format: LogFormat
+    log_level: LogLevel
+    otlp_endpoint: str | None
+    given: frozenset[str]
+    """Names of the variables that were set, without the prefix: the rest are defaults."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Nothing but files below `data_dir` is needed to run: no broker, no cache server."""
+        return self.redis_url is None
+
+    @property
+    def is_loopback_only(self) -> bool:
+        """No name but this machine's own is answered to."""
+        return set(self.allowed_hosts) <= set(LOOPBACK_HOSTS)
+
+
+@functools.cache
+def load() -> Config:
+    """Read the environment, once per process.
+
+    Creates `data_dir` and, where no key is given, the secret key in it: a shipped default key would let anyone forge
+    sessions.
+
+    Raises:
+        ConfigurationRefused: a variable cannot be parsed; it is named, with the reason.
+    """
+    return read()
+
+
+def read() -> Config:
+    """Read the environment afresh; `load` is what programs call."""
+    env = FileAwareEnv(prefix=PREFIX, strip_whitespace=True)
+    data_dir = _parsed(env.path, "DATA_DIR", default=Path("var")).absolute()
+    _create(data_dir)
+    return Config(
+        data_dir=data_dir,
+        database_url=_database_url(_text(env, "DATABASE_URL"), data_dir),
+        redis_url=_url(_text(env, "REDIS_URL"), "REDIS_URL", schemes=REDIS_SCHEMES),
+        secret_key=_secret_key(_text(env, "SECRET_KEY"), data_dir),
+        allowed_hosts=_hosts(_text(env, "ALLOWED_HOSTS")),
+        tls=_parsed(env.bool, "TLS", default=False),
+        trusted_proxies=_text(env, "TRUSTED_PROXIES") or "127.0.0.1",
+        debug=_parsed(env.bool, "DEBUG", default=False),
+        log_format=cast("LogFormat", _choice(_text(env, "LOG_FORMAT"), "LOG_FORMAT", get_args(LogFormat), "auto")),
+        log_level=cast("LogLevel", _choice(_text(env, "LOG_LEVEL"), "LOG_LEVEL", get_args(LogLevel), "INFO")),
+        otlp_endpoint=_url(_text(env, "OTLP_ENDPOINT"), "OTLP_ENDPOINT", schemes=("http", "https")),
+        given=_given(),
+    )
+
+
+def _given() -> frozenset[str]:
+    """Return which variables are set, `_FILE` ones under their plain name.
+
+    Raises:
+        ConfigurationRefused: a variable is set both ways, so that it is not clear which one holds.
+    """
+    names = {name.removeprefix(PREFIX) for name, value in os.environ.items() if name.startswith(PREFIX) and value}
+    for name in sorted(names):
+        if f"{name}_FILE" in names:
+            raise _refused(name, f"is set, and so is {PREFIX}{name}_FILE; unset one of them")
+    return frozenset(name.removesuffix("_FILE") for name in names)
+
+
+def _refused(name: str, reason: str) -> ConfigurationRefused:
+    return ConfigurationRefused(variable=PREFIX + name, reason=reason)
+
+
+def _parsed(parse: Callable[..., T | None], name: str, *, default: T) -> T:
+    """Let environs parse one variable; an empty one counts as absent, as compose files cannot leave a variable out."""
+    if not (os.environ.get(PREFIX + name) or os.environ.get(f"{PREFIX}{name}_FILE")):
+        return default
+    try:
+        value = parse(name, default=default)
+    except (EnvError, ValueError) as error:
+        raise _refused(name, _reason(error)) from error
+    return default if value is None else value
+
+
+def _reason(error: Exception) -> str:
+    """Return what environs has against a value, without its own repetition of the variable's name."""
+    messages = getattr(error, "error_messages", None)
+    return " ".join(str(message) for message in messages) if isinstance(messages, list) else str(error)
+
+
+def _text(env: FileAwareEnv, name: str) -> str | None:
+    return _parsed(env.str, name, default="") or None
+
+
+def _create(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused("DATA_DIR", f"cannot create {data_dir}: {error.strerror}") from error
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise _refused("DATA_DIR", f"{data_dir} is not writable by this user")
+
+
+def _database_url(value: str | None, data_dir: Path) -> str:
+    url = value or f"sqlite:///{quote(str(data_dir / 'nagare.sqlite3'))}"
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise _refused("DATABASE_URL", "is not a URL; write for example sqlite:////srv/nagare/nagare.sqlite3")
+    if scheme not in DATABASE_SCHEMES:
+        raise _refused("DATABASE_URL", f"no store speaks {scheme!r}; this version has {', '.join(DATABASE_SCHEMES)}")
+    if not rest.strip("/") or rest.startswith(":memory:") or rest.endswith("/:memory:"):
+        raise _refused("DATABASE_URL", "names no file; the journal is shared by several processes, so it must be one")
+    return _checked_by_django(url)
+
+
+def _checked_by_django(url: str) -> str:
+    try:
+        dj_database_url.parse(url)
+    except (ValueError, dj_database_url.ParseError) as error:
+        raise _refused("DATABASE_URL", str(error)) from error
+    return url
+
+
+def _url(value: str | None, name: str, *, schemes: tuple[str, ...]) -> str | None:
+    """Return a URL that has one of `schemes` and says where to go, or None where none is set."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 -- reading it is what makes urlsplit look at the number
+    except ValueError as error:
+        raise _refused(name, str(error)) from error
+    if parts.scheme not in schemes:
+        raise _refused(name, f"must start with one of {', '.join(f'{scheme}://' for scheme in schemes)}")
+    if not (parts.hostname or parts.scheme == "unix"):
+        raise _refused(name, "names no host")
+    return value
+
+
+def _hosts(value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return LOOPBACK_HOSTS
+    hosts = tuple(host.strip() for host in value.split(",") if host.strip())
+    for host in hosts:
+        if "/" in host or " " in host:
+            raise _refused(
+                "ALLOWED_HOSTS", f"{host!r} is not a host name; give names parted by commas, without scheme or path"
+            )
+    return hosts or LOOPBACK_HOSTS
+
+
+def _choice(value: str | None, name: str, choices: tuple[str, ...], default: str) -> str:
+    if value is None:
+        return default
+    for choice in choices:
+        if value.casefold() == choice.casefold():
+            return choice
+    raise _refused(name, f"{value!r} is none of {', '.join(choices)}")
+
+
+def _secret_key(value: str | None, data_dir: Path) -> str:
+    if value is None:
+        return _generated_secret_key(data_dir / "secret_key")
+    if len(value) < SHORTEST_SECRET_KEY:
+        raise _refused("SECRET_KEY", f"has {len(value)} characters; at least {SHORTEST_SECRET_KEY} are needed")
+    return value
+
+
+def _generated_secret_key(path: Path) -> str:
+    """Return the key kept at `path`, made on the first call.
+
+    Several processes may start at once. Each writes a candidate of its own and links it to `path`; the link succeeds
+    for exactly one of them and never shows a half-written file, and all of them then read the same key.
+    """
+    try:
+        if not path.exists():
+            candidate = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+            descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(64))
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(candidate)
+            candidate.unlink()
+        return path.read_text()
+    except OSError as error:
+        raise _refused("SECRET_KEY", f"is not set, and no key can be kept in {path}: {error.strerror}") from error

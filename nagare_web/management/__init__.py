@@ -1,0 +1,1 @@
+"""Management package: what `nagare` offers of the project itself."""

@@ -1,0 +1,197 @@
+"""`nagare serve`: everything one machine needs, in one process tree."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+import nagare_web
+from nagare_web.supervisor import Program, Supervisor
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from nagare_web.config import Config
+
+OK = 200
+
+
+class Command(BaseCommand):
+    """Migrate, then web, worker and scheduler until Ctrl-C."""
+
+    help = (
+        "Bring the database up to date and collect static files, then run the web server, a worker and the scheduler "
+        "in one process tree until Ctrl-C. Listens on this machine only, unless --host says otherwise."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add --host, --port and --workers."""
+        parser.epilog = "Example: nagare serve --port 8080 --workers 4"
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=port_number, default=8000, help="port to listen on (default: %(default)s)")
+        parser.add_argument("--workers", type=at_least_one, default=2, help="tasks run at once (default: %(default)s)")
+
+    def handle(self, *_args: Any, host: str, port: int, workers: int, **_options: Any) -> None:
+        """Refuse what cannot work before anything is started."""
+        config: Config = settings.CONFIG
+        refuse_exposed_defaults(host, config)
+        refuse_taken_port(host, port)
+        if not is_loopback(host) and not config.tls:
+            self.stderr.write(f"Passwords cross the network in the clear: {host} is served without NAGARE_TLS=1.")
+        call_command("migrate", interactive=False, verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        supervisor = Supervisor(
+            programs(host=host, port=port, workers=workers, trusted_proxies=config.trusted_proxies),
+            environ=child_environ(),
+        )
+        address = f"http://{bracketed(host)}:{port}/"
+        supervisor.run(
+            is_ready=lambda: answers(host, port, name=a_served_name(config)),
+            announce=lambda: self._say(f"Nagare is ready at {address} (Ctrl-C stops it)"),
+        )
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def port_number(text: str) -> int:
+    """Return a TCP port from 1 to 65535; ValueError makes argparse say so."""
+    port = int(text)
+    if not 0 < port < 2**16:
+        raise ValueError(text)
+    return port
+
+
+def at_least_one(text: str) -> int:
+    """Return a count of one or more; ValueError makes argparse say so."""
+    count = int(text)
+    if count < 1:
+        raise ValueError(text)
+    return count
+
+
+def programs(*, host: str, port: int, workers: int, trusted_proxies: str) -> list[Program]:
+    """Return the three programs. Web logs its requests through our own middleware, so uvicorn stays quiet."""
+    web = (
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "nagare_web.asgi:application",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--lifespan",
+        "off",
+    )
+    quiet = ("--log-level", "warning", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5")
+    proxies = ("--forwarded-allow-ips", trusted_proxies)
+    # Celery warns root of pickled tasks; ours are JSON, and a container's only user is often root.
+    celery = (
+        sys.executable,
+        "-W",
+        "ignore:You're running the worker",
+        "-m",
+        "celery",
+        "--quiet",
+        "--app",
+        "nagare_web",
+    )
+    # Threads, since a task waits for the database most of its time and one process is less to stop; and no chatter
+    # between workers, which the embedded broker would carry as files.
+    silent = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    return [
+        Program(name="web", command=(*web, *quiet, *proxies)),
+        Program(
+            name="worker", command=(*celery, "worker", "--pool", "threads", "--concurrency", str(workers), *silent)
+        ),
+        Program(name="scheduler", command=(*celery, "beat")),
+    ]
+
+
+def child_environ() -> dict[str, str]:
+    """Return our environment with the packages' own folder on the path, wherever the command was called from."""
+    root = str(Path(nagare_web.__file__).resolve().parent.parent)
+    path = os.environ.get("PYTHONPATH")
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "nagare_web.settings"),
+        "PYTHONPATH": os.pathsep.join([root, path]) if path else root,
+    }
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_exposed_defaults(host: str, config: Config) -> None:
+    """Refuse to face a network on settings that nobody chose.
+
+    Raises:
+        CommandError: `host` is not loopback, and host names or key are still the defaults.
+    """
+    missing = [name for name in ("ALLOWED_HOSTS", "SECRET_KEY") if name not in config.given]
+    if missing and not is_loopback(host):
+        variables = " and ".join(f"NAGARE_{name}" for name in missing)
+        raise CommandError(
+            f"{host} can be reached from other machines; set {variables} first, "
+            "or leave --host out to serve this machine only"
+        )
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Try the address now, where a message can still be read, rather than in a child that would be restarted for ever.
+
+    Raises:
+        CommandError: the address cannot be bound, with the reason.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CommandError(f"port {port} on {host} is in use; choose another one with --port") from error
+        raise CommandError(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+def bracketed(host: str) -> str:
+    """Return `host` as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+def a_served_name(config: Config) -> str:
+    """Return a Host header that this server answers to; a pattern of ALLOWED_HOSTS does so without its dot."""
+    name = config.allowed_hosts[0].removeprefix(".")
+    return "localhost" if name == "*" else name
+
+
+def answers(host: str, port: int, *, name: str) -> bool:
+    """Ask /healthz once. An address that means every interface is asked on loopback."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
+    connection = http.client.HTTPConnection(reachable, port, timeout=1)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": name})
+        return connection.getresponse().status == OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,222 @@
+"""Django's settings, made from `Config`. The environment is read there, not here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from csp.constants import NONCE, NONE, SELF
+
+from nagare_web import config as nagare_config
+from nagare_web import logs
+
+CONFIG = nagare_config.load()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PACKAGE_DIR = Path(__file__).resolve().parent
+
+
+def _data_folder(name: str) -> Path:
+    """Return the folder `name`: beside the packages in a checkout, inside this one in an installed wheel."""
+    packaged = PACKAGE_DIR / name
+    return packaged if packaged.is_dir() else BASE_DIR / name
+
+
+SECRET_KEY = CONFIG.secret_key
+DEBUG = CONFIG.debug
+ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
+
+INSTALLED_APPS = [
+    "nagare_web",
+    "explorer",
+    "journal",
+    "channels",
+    "django_htmx",
+    "template_partials",
+    "csp",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+# Everything above WhiteNoise also sees static files: each response carries the policy and the correlation id, and no
+# file is served to a host name that is not ours.
+MIDDLEWARE = [
+    "nagare_web.middleware.RequestContext",
+    "nagare_web.middleware.ContentSecurityPolicy",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "nagare_web.middleware.HostAndOrigin",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "nagare_web.middleware.DenyByDefault",
+]
+
+ROOT_URLCONF = "nagare_web.urls"
+ASGI_APPLICATION = "nagare_web.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [_data_folder("templates")],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+
+
+def _sqlite(database: dict[str, Any]) -> dict[str, Any]:
+    """Add what several processes on one SQLite file need.
+
+    IMMEDIATE takes the write lock when a transaction begins: a transaction that reads first and writes later would fail
+    with SQLITE_BUSY where another one wrote in between, and no timeout helps against that. WAL lets readers go on
+    during a write. synchronous=FULL, since in WAL mode the default of NORMAL may lose the last commits in a power cut.
+    """
+    database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+    return database
+
+
+DATABASES = {"default": _sqlite(dict(dj_database_url.parse(CONFIG.database_url)))}
+
+# --- People -----------------------------------------------------------------------------------------------------------
+
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# --- What browsers are told -------------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "nagare_web.views.csrf_failure"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+
+if CONFIG.tls:
+    # `__Host-` makes a browser refuse the cookie unless it is Secure, for this host alone and for every path.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, in front of the proxy's back
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+elif CONFIG.is_loopback_only:
+    # `check --deploy` asks for TLS. Requests that never leave the machine have no wire to protect, and browsers would
+    # not send a Secure cookie back over plain HTTP. As soon as another host name is allowed, these checks warn again.
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+
+# --- Static files -----------------------------------------------------------------------------------------------------
+# `nagare serve` collects them into the data directory: hashed names, so that they may be cached for ever, and no DEBUG.
+
+STATIC_URL = "/static/"
+STATIC_ROOT = CONFIG.data_dir / "static"
+STATICFILES_DIRS = [_data_folder("static")]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Uploads wait here until a worker has read them.
+MEDIA_ROOT = CONFIG.data_dir / "media"
+
+# --- Time and language ------------------------------------------------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+LANGUAGE_CODE = "en"
+
+# --- Live updates and background work ---------------------------------------------------------------------------------
+
+CHANNEL_LAYERS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+if CONFIG.redis_url:
+    CHANNEL_LAYERS["default"] = {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [CONFIG.redis_url]},
+    }
+
+# A task is a nudge; its outcome stands in our own tables. So it is acknowledged after it ran, runs again after a crash,
+# and nobody waits for a result.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(CONFIG.data_dir / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "run-projections": {
+        "task": "journal.tasks.run_projections",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},  # while no worker runs, nudges need not pile up
+    },
+    "reap": {"task": "journal.tasks.reap", "schedule": 10.0, "options": {"expires": 10.0}},
+}
+if CONFIG.redis_url:
+    CELERY_BROKER_URL = CONFIG.redis_url
+else:
+    _BROKER = CONFIG.data_dir / "broker"
+    CELERY_BROKER_URL = "localhost"  # a name without meaning here; without one kombu warns
+    CELERY_BROKER_TRANSPORT = "nagare_web.broker:Transport"
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_BROKER / "queue"),
+        "data_folder_out": str(_BROKER / "queue"),
+        "processed_folder": str(_BROKER / "taken"),
+        "control_folder": str(_BROKER / "control"),
+        "polling_interval": 0.05,
+    }
+
+# --- Logs -------------------------------------------------------------------------------------------------------------
+
+LOGGING_CONFIG = "nagare_web.logs.configure"
+LOGGING = logs.logging_config(log_format=CONFIG.log_format, level=CONFIG.log_level)

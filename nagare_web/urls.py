@@ -1,0 +1,26 @@
+"""Routes: the apps' own, and what belongs to none of them."""
+
+from __future__ import annotations
+
+from django.contrib.auth import views as auth
+from django.urls import include, path
+
+from journal.access import public
+from nagare_web import health
+
+urlpatterns = [
+    path("", include("explorer.urls")),
+    path(
+        "accounts/login/",
+        public(auth.LoginView.as_view(redirect_authenticated_user=True)),
+        name="login",
+    ),
+    path("accounts/logout/", public(auth.LogoutView.as_view()), name="logout"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]
+
+handler400 = "nagare_web.views.bad_request"
+handler403 = "nagare_web.views.permission_denied"
+handler404 = "nagare_web.views.not_found"
+handler500 = "nagare_web.views.server_error"
