@@ -10,8 +10,14 @@ from typing import Any, Final
 from journal.domain.text import amount, parsed
 
 _PAIRS: Final = (
-    ("old_str", "new_str"), ("old_string", "new_string"), ("old_text", "new_text"), ("oldText", "newText"),
-    ("old", "new"), ("search", "replace"), ("find", "replace"), ("before", "after"),
+    ("old_str", "new_str"),
+    ("old_string", "new_string"),
+    ("old_text", "new_text"),
+    ("oldText", "newText"),
+    ("old", "new"),
+    ("search", "replace"),
+    ("find", "replace"),
+    ("before", "after"),
 )
 _WHOLE: Final = ("file_text", "content", "contents", "new_content", "text")
 _PATCH: Final = ("patch", "diff", "input")
@@ -133,7 +139,8 @@ def _argument(name: str, value: Any) -> Argument:
     if len(text) <= _SHOWN_CHARACTERS:
         return Argument(name=name, value=text)
     return Argument(
-        name=name, value=f"{text[:_SHOWN_CHARACTERS]}…",
+        name=name,
+        value=f"{text[:_SHOWN_CHARACTERS]}…",
         note=f"{_SHOWN_CHARACTERS:,} of {amount(len(text), 'character')}; the whole is under Payload",
     )
 

@@ -15,14 +15,31 @@ from journal.domain.text import amount, in_bytes, parsed
 
 Extent = Literal["whole", "part", "used", "failed", "named", "never"]
 
-_PLACE_KEYS: Final = re.compile(r"(^|_)(path|paths|file|files|filename|filepath|dir|directory|url|uri|id|ids|key|name)$")
-_READS: Final = frozenset({"read", "view", "open", "cat", "get", "fetch", "load", "show", "retrieve", "lookup", "details"})
-_RANGES: Final = frozenset({
-    "offset", "limit", "start", "end", "start_line", "end_line", "line", "line_number", "lines", "view_range", "range",
-})
+_PLACE_KEYS: Final = re.compile(
+    r"(^|_)(path|paths|file|files|filename|filepath|dir|directory|url|uri|id|ids|key|name)$"
+)
+_READS: Final = frozenset(
+    {"read", "view", "open", "cat", "get", "fetch", "load", "show", "retrieve", "lookup", "details"}
+)
+_RANGES: Final = frozenset(
+    {
+        "offset",
+        "limit",
+        "start",
+        "end",
+        "start_line",
+        "end_line",
+        "line",
+        "line_number",
+        "lines",
+        "view_range",
+        "range",
+    }
+)
 _IDENTIFIER: Final = re.compile(r"[\w.~@:#+/\\-]{3,200}")
 _PATH_IN_TEXT: Final = re.compile(r"(?:[\w.~-]*/)+[\w.-]+|[\w-]+\.[A-Za-z][A-Za-z0-9]{0,4}\b")
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_LONGEST_TEXT: Final = 1_000
 _MOST_VALUES: Final = 6
 _OTHERS: Final = 3
 _SHORTEST_NAME: Final = 5
@@ -81,7 +98,7 @@ def _values_in(name: str, value: str) -> list[str]:
     if _IDENTIFIER.fullmatch(value):
         is_place = _PLACE_KEYS.search(name.lower()) or any(mark in value for mark in "/.#@") or _has_digits(value)
         return [value] if is_place and not value.replace(".", "").isdigit() else []
-    if "\n" in value or len(value) > 1_000:
+    if "\n" in value or len(value) > _LONGEST_TEXT:
         return []
     return [path for path in _PATH_IN_TEXT.findall(value) if len(path) >= _SHORTEST_NAME][:_MOST_VALUES]
 
@@ -108,8 +125,12 @@ class _Call:
         raw = key[len(tool) + 1 :] if tool and key.startswith(f"{tool} ") else key.partition(" ")[2]
         whole = raw.partition(_CUT)[0]
         return cls(
-            version=int(entry.get("version") or 0), tool=tool, raw=whole, arguments=parsed(raw),
-            failed=bool(entry.get("failed")), size_bytes=int(entry.get("size_bytes") or 0),
+            version=int(entry.get("version") or 0),
+            tool=tool,
+            raw=whole,
+            arguments=parsed(raw),
+            failed=bool(entry.get("failed")),
+            size_bytes=int(entry.get("size_bytes") or 0),
             preview=str(entry.get("preview") or ""),
         )
 
@@ -143,12 +164,19 @@ def _about(value: str, calls: Iterable[_Call], texts: Mapping[int, Heard], searc
     for call in same:
         if call.reads_whole() and not call.failed:
             return Known(
-                value=value, extent="whole", words="read whole", version=call.version, note=_amount(call, texts),
+                value=value,
+                extent="whole",
+                words="read whole",
+                version=call.version,
+                note=_amount(call, texts),
             )
     for call in same:
         if not call.failed and reads(call.tool, call.arguments):
             return Known(
-                value=value, extent="part", words="read in part", version=call.version,
+                value=value,
+                extent="part",
+                words="read in part",
+                version=call.version,
                 note=f"{_amount(call, texts)}, result of {call.tool}",
             )
     mention = _mention(value, texts.values())
@@ -175,7 +203,10 @@ def _mention(value: str, texts: Iterable[Heard]) -> Known | None:
         if found is not None:
             lines = sum(wanted in line for line in found.text.splitlines())
             return Known(
-                value=value, extent="part", words="seen in part", version=found.version,
+                value=value,
+                extent="part",
+                words="seen in part",
+                version=found.version,
                 note=f"{what}{amount(lines, 'line')} in the result of {found.tool}",
             )
     return None
@@ -184,10 +215,17 @@ def _mention(value: str, texts: Iterable[Heard]) -> Known | None:
 def _used(value: str, call: _Call) -> Known:
     if call.failed:
         return Known(
-            value=value, extent="failed", words="not read", version=call.version, note=f"{call.tool} of it failed",
+            value=value,
+            extent="failed",
+            words="not read",
+            version=call.version,
+            note=f"{call.tool} of it failed",
         )
     return Known(
-        value=value, extent="used", words="not read", version=call.version,
+        value=value,
+        extent="used",
+        words="not read",
+        version=call.version,
         note=f"only named in a call of {call.tool}",
     )
 
@@ -196,7 +234,11 @@ def _never(value: str, texts: Iterable[Heard], searched_from: int) -> Known:
     named = next((text for text in texts if not text.tool and value in text.text), None)
     if named is not None:
         return Known(value=value, extent="never", words="never read", version=named.version, note="named in a message")
-    note = "in no result before" if searched_from <= 1 else f"in no result from {searched_from:,} on; older ones not searched"
+    note = (
+        "in no result before"
+        if searched_from <= 1
+        else f"in no result from {searched_from:,} on; older ones not searched"
+    )
     return Known(value=value, extent="never", words="never read", note=note)
 
 
@@ -209,7 +251,9 @@ def _other(call: _Call, texts: Mapping[int, Heard]) -> Known:
     named = values_of(call.arguments)
     value = named[0] if named else call.tool
     if call.failed:
-        return Known(value=value, extent="failed", words="failed", note=f"{call.tool}: {call.preview}", version=call.version)
+        return Known(
+            value=value, extent="failed", words="failed", note=f"{call.tool}: {call.preview}", version=call.version
+        )
     if named and call.reads_whole():
         return Known(value=value, extent="whole", words="read whole", note=_amount(call, texts), version=call.version)
     extent: Extent = "part" if named and reads(call.tool, call.arguments) else "used"

@@ -10,17 +10,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-BUCKETS: Final = 240
-"""Columns of the minimap: one event each up to this many events."""
+MARKS: Final = 240
+"""Up to this many events each has its own mark on the minimap."""
+
+BUCKETS: Final = 100
+"""Columns of the minimap of a longer run: enough to see its shape, few enough that its drawing is no longer."""
 
 WIDTH: Final = 1280
 EDGE: Final = 12
 """Units of the minimap's own width, and how much of it stays free at both ends."""
 
-_DECISIONS, _TOOLS, _MODEL = 20.0, 33.0, 44.0
+_DECISIONS, _TOOLS, _MODEL = 20, 33, 44
 _FLOOR, _CONTEXT = 64.0, 13.0
 _TOP = 12
 _TICKS: Final = 6
+_FLAG_TURNS: Final = 85
+"""Percent of the width from which on the words of the flag stand on its left."""
+
 _TOO_CLOSE: Final = 0.045
 
 
@@ -71,19 +77,24 @@ def percent(version: int, events: int) -> float:
 
 def bucket_count(events: int) -> int:
     """Return how many columns a run's minimap has."""
-    return max(1, min(events, BUCKETS))
+    return max(1, events if events <= MARKS else BUCKETS)
 
 
 def minimap(marks: Iterable[Mark], *, events: int, cursor: int, first_failure: int | None) -> Minimap:
-    """Draw a run. Buckets divide the versions evenly; with one event in each, marks are drawn instead of bars."""
+    """Draw a run. Buckets divide the versions evenly; with one event in each, marks are drawn, else bars."""
     drawing = _Drawing(events)
     for mark in marks:
         drawing.add(mark)
     flag = Tick(version=first_failure, percent=percent(first_failure, events)) if first_failure else None
     return Minimap(
-        events=events, is_bucketed=drawing.is_bucketed, **drawing.paths(), context=drawing.area(),
-        ticks=_ticks(events), cursor=Tick(version=cursor, percent=percent(cursor, events)),
-        first_failure=flag, flag_on_left=flag is not None and flag.percent > 85,
+        events=events,
+        is_bucketed=drawing.is_bucketed,
+        **drawing.paths(),
+        context=drawing.area(),
+        ticks=_ticks(events),
+        cursor=Tick(version=cursor, percent=percent(cursor, events)),
+        first_failure=flag,
+        flag_on_left=flag is not None and flag.percent > _FLAG_TURNS,
     )
 
 
@@ -91,10 +102,27 @@ class _Drawing:
     """Collects path data lane by lane."""
 
     _KINDS: Final = {
-        "reasoned": "decisions", "message_received": "people", "tool_returned": "tools", "tool_failed": "failures",
-        "model_called": "", "model_responded": "model", "started": "ends", "answered": "ends", "aborted": "failures",
-        "context_compacted": "compactions", "annotated": "notes",
+        "reasoned": "decisions",
+        "message_received": "people",
+        "tool_returned": "tools",
+        "tool_failed": "failures",
+        "model_called": "",
+        "model_responded": "model",
+        "started": "ends",
+        "answered": "ends",
+        "aborted": "failures",
+        "context_compacted": "compactions",
+        "annotated": "notes",
     }
+    _SHAPES: Final = {
+        "decisions": f"{_DECISIONS - 5}l4 5l-4 5l-4-5z",
+        "people": f"{_DECISIONS}h0",
+        "tools": f"{_TOOLS - 3}v6",
+        "compactions": f"{_TOP}V{_FLOOR:.0f}",
+        "notes": "8h0",
+    }
+    """What stands behind the place of a mark; a line of no length is drawn by its round or square cap."""
+
     _LANES: Final = ("decisions", "people", "tools", "failures", "model", "ends", "notes", "compactions")
 
     def __init__(self, events: int) -> None:
@@ -108,7 +136,7 @@ class _Drawing:
     def add(self, mark: Mark) -> None:
         """Take the events of one kind and bucket in. Unknown kinds stand in the lane of tools, where work is."""
         self._context[mark.bucket] = max(self._context.get(mark.bucket, 0), mark.context_bytes)
-        lane = self._KINDS.get(mark.kind, "" if mark.kind in ("graded",) else "tools")
+        lane = self._KINDS.get(mark.kind, "" if mark.kind == "graded" else "tools")
         if not lane:
             return
         if self.is_bucketed and lane in ("decisions", "tools", "model"):
@@ -118,7 +146,7 @@ class _Drawing:
 
     def paths(self) -> dict[str, str]:
         """Return path data by lane; bars where buckets hold several events."""
-        most = {lane: 1 for lane in self._LANES}
+        most = dict.fromkeys(self._LANES, 1)
         for (lane, _), count in self._counts.items():
             most[lane] = max(most[lane], count)
         for (lane, bucket), count in sorted(self._counts.items()):
@@ -131,10 +159,10 @@ class _Drawing:
         if not top:
             return ""
         points = [
-            f"{_number(self._x(bucket))} {_number(_FLOOR - _CONTEXT * size / top)}"
+            f"{round(self._x(bucket))} {_number(_FLOOR - _CONTEXT * size / top)}"
             for bucket, size in sorted(self._context.items())
         ]
-        first, last = _number(self._x(min(self._context))), _number(self._x(max(self._context)))
+        first, last = round(self._x(min(self._context))), round(self._x(max(self._context)))
         return f"M{first} {_number(_FLOOR)}L{'L'.join(points)}L{last} {_number(_FLOOR)}Z"
 
     def _x(self, bucket: int) -> float:
@@ -142,31 +170,15 @@ class _Drawing:
         return EDGE + share * (WIDTH - 2 * EDGE)
 
     def _mark(self, lane: str, mark: Mark) -> str:
-        x = self._x(mark.bucket)
-        at = _number(x)
-        match lane:
-            case "decisions":
-                return f"M{at} {_number(_DECISIONS - 5)}l4 5l-4 5l-4-5z"
-            case "people":
-                return f"M{at} {_number(_DECISIONS)}h0"
-            case "tools":
-                return f"M{at} {_number(_TOOLS - 3)}v6"
-            case "failures":
-                middle = _MODEL if mark.kind == "aborted" else _TOOLS
-                left, right = _number(x - 4), _number(x + 4)
-                low, high = _number(middle - 4), _number(middle + 4)
-                return f"M{left} {low}L{right} {high}M{right} {low}L{left} {high}"
-            case "compactions":
-                return f"M{at} {_TOP}V{_number(_FLOOR)}"
-            case "notes":
-                return f"M{at} 8h0"
-            case _:
-                return f"M{at} {_number(_MODEL)}h0"
+        at = round(self._x(mark.bucket))
+        if lane == "failures":
+            return f"M{at - 4} {(_MODEL if mark.kind == 'aborted' else _TOOLS) - 4}l8 8m0-8l-8 8"
+        return f"M{at} {self._SHAPES.get(lane, f'{_MODEL}h0')}"
 
     def _bar(self, lane: str, bucket: int, share: float) -> str:
         """Bars grow from their lane's lower edge, never below a visible stump."""
-        base = {"decisions": 26.0, "tools": 38.0, "model": 49.0}[lane]
-        return f"M{_number(self._x(bucket))} {_number(base)}v{_number(-(2 + 8 * share))}"
+        base = {"decisions": 26, "tools": 38, "model": 49}[lane]
+        return f"M{round(self._x(bucket))} {_number(base)}v{round(-(2 + 8 * share))}"
 
 
 def _ticks(events: int) -> tuple[Tick, ...]:
@@ -177,10 +189,12 @@ def _ticks(events: int) -> tuple[Tick, ...]:
             break
     inner = [version for version in range(step, events, step) if version > 1]
     kept = [version for version in inner if (events - version) / events > _TOO_CLOSE and version / events > _TOO_CLOSE]
-    return tuple(Tick(version=version, percent=percent(version, events)) for version in dict.fromkeys([1, *kept, events]))
+    return tuple(
+        Tick(version=version, percent=percent(version, events)) for version in dict.fromkeys([1, *kept, events])
+    )
 
 
-# --- The graph of causes ------------------------------------------------------------------------------------------------
+# --- The graph of causes ----------------------------------------------------------------------------------------------
 
 LANES: Final = ("input", "model", "decision", "tool")
 ROW: Final = 36
@@ -191,10 +205,20 @@ BREAK: Final = 32
 
 _LANE_X: Final = {"input": 34, "model": 84, "decision": 134, "tool": 184}
 _LANE_OF: Final = {
-    "started": "input", "message_received": "input", "annotated": "input", "graded": "input",
-    "model_called": "model", "model_responded": "model", "answered": "model", "context_compacted": "model",
-    "reasoned": "decision", "handed_off": "decision", "memory_written": "decision", "aborted": "decision",
-    "tool_returned": "tool", "tool_failed": "tool",
+    "started": "input",
+    "message_received": "input",
+    "annotated": "input",
+    "graded": "input",
+    "model_called": "model",
+    "model_responded": "model",
+    "answered": "model",
+    "context_compacted": "model",
+    "reasoned": "decision",
+    "handed_off": "decision",
+    "memory_written": "decision",
+    "aborted": "decision",
+    "tool_returned": "tool",
+    "tool_failed": "tool",
 }
 _REACH: Final = 11
 _DASHES: Final = {"read": "read", "quoted": "quoted"}
@@ -210,7 +234,7 @@ class GraphNode:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GraphLine:
-    """All links of one look as one path. `look` is `solid`, `read` or `quoted`; inferred links have their own dashes."""
+    """All links of one look as one path. `look` is `solid`, `read`, `quoted` or `inferred`."""
 
     look: str
     is_effect: bool
@@ -240,10 +264,8 @@ class Arc:
 
 
 def cause_graph(kinds: Sequence[str], arcs: Iterable[Arc], *, cursor: int, broken: Iterable[int]) -> Graph:
-    """Lay the rows' events out in four lanes, time running down; `broken` are the rows whose cause is not recorded."""
-    nodes = tuple(
-        GraphNode(x=_LANE_X[lane_of(kind)], y=_row_y(at, cursor)) for at, kind in enumerate(kinds)
-    )
+    """Lay events out in four lanes, time running down; `broken` are the rows whose cause is not recorded."""
+    nodes = tuple(GraphNode(x=_LANE_X[lane_of(kind)], y=_row_y(at, cursor)) for at, kind in enumerate(kinds))
     paths: dict[tuple[str, bool], list[str]] = {}
     for arc in arcs:
         look = "inferred" if arc.certainty == "inferred" else _DASHES.get(arc.kind, "solid")
@@ -251,7 +273,9 @@ def cause_graph(kinds: Sequence[str], arcs: Iterable[Arc], *, cursor: int, broke
     stubs = "".join(f"M{nodes[at].x} {nodes[at].y - _REACH}v-12" for at in broken)
     height = _row_y(len(nodes) - 1, cursor) + ROW // 2 if nodes else 0
     return Graph(
-        height=height, nodes=nodes, stubs=stubs,
+        height=height,
+        nodes=nodes,
+        stubs=stubs,
         lines=tuple(
             GraphLine(look=look, is_effect=is_effect, path="".join(parts)) for (look, is_effect), parts in paths.items()
         ),
@@ -268,7 +292,7 @@ def _row_y(at: int, cursor: int) -> int:
 
 
 def _arc(cause: GraphNode, effect: GraphNode) -> str:
-    """A curve from the lower side of the cause to the upper side of the effect; a longer one bends past what is between."""
+    """A curve from the cause's lower side to the effect's upper one; a longer one bends past what is between."""
     top, bottom = cause.y + _REACH, effect.y - _REACH
     if bottom - top > ROW + BREAK:
         bend = max(cause.x, effect.x) + 28

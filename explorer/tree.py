@@ -1,4 +1,4 @@
-"""A state as a tree a person can open: small on the page whatever the state's size, every value with the event that set it."""
+"""A state as a tree a person can open: small whatever the state's size, every value with the event that set it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ def _node(name: str, value: Any, pointer: str, blame: Mapping[str, int], *, dept
         for key, inner in entries[hidden:]
     )
     return Node(
-        name=name, children=children, kind="branch", summary=_summary(value, len(entries)), hidden=hidden,
+        name=name,
+        children=children,
+        kind="branch",
+        summary=_summary(value, len(entries)),
+        hidden=hidden,
         is_open=depth == 0 and (isinstance(value, dict) or name in ("context", "open_calls")),
     )
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from explorer.figures import counted
 from journal.ingest.jobs import KIND
-from journal.models import Job
-from journal.runtime.job import ENDED
+from journal.runtime import job as jobs
 
 FILES_SHOWN: Final = 500
 _RUNS_SHOWN: Final = 5
@@ -58,7 +57,7 @@ class ImportJob:
     @property
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
-        return self.state in ENDED
+        return self.state in jobs.ENDED
 
     @property
     def has_extended(self) -> bool:
@@ -88,17 +87,17 @@ class ImportJob:
 
 def import_job(project: str, job_id: str) -> ImportJob | None:
     """Return an import of the project, None where there is none of that id."""
-    job = Job.objects.filter(project_id=project, kind=KIND, id=job_id).first()
+    job = jobs.find(job_id, kind=KIND, project=project)
     return _as_import(job) if job is not None else None
 
 
 def recent_imports(project: str) -> list[ImportJob]:
     """Return the project's newest imports, newest first."""
-    jobs = Job.objects.filter(project_id=project, kind=KIND).order_by("-created_at", "-id")[:_JOBS_SHOWN]
-    return [_as_import(job) for job in jobs]
+    return [_as_import(job) for job in jobs.newest(KIND, project=project, limit=_JOBS_SHOWN)]
 
 
-def _as_import(job: Job) -> ImportJob:
+def _as_import(job: Any) -> ImportJob:
+    """Take a job's row apart; its model is the journal's own."""
     result: Mapping[str, Any] = job.result or {}
     files = list(result.get("files", []))
     totals = result.get("totals", {})
@@ -148,7 +147,7 @@ def _sentence(file: dict[str, Any], runs: list[dict[str, Any]]) -> str:
     if runs:
         parts.append(", ".join([counted(len(runs), "run"), *_sums(runs)]) + ".")
     if file.get("status") == "extended":
-        parts.append(f"{counted(file.get('added', 0), 'event')} of them new.")
+        parts.append(f"{file.get('added', 0):,} of the events are new.")
     if runs and all(run.get("cost_usd") is None for run in runs):
         parts.append("Cost is not recorded in it.")
     if file.get("left_out"):

@@ -1,16 +1,13 @@
 """The run debugger: one event of a run, everything around it, and how to move on.
 
-A cursor move asks for `Inspector` alone; a page adds the window of the list and the minimap. Both cost the same for a run
-of 200 events and of 100,000.
+A cursor move asks for `Inspector` alone; a page adds the window of the list and the minimap. Both cost the same for a
+run of 200 events and of 100,000.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-
-from journal.domain.agent_run import CATEGORY
-from journal.domain.run_state import CODE_VERSION
 
 from explorer import timelines
 from explorer.layout import Minimap, minimap
@@ -21,8 +18,16 @@ from explorer.queries.run_causes import Causes
 from explorer.queries.run_explain import BACK, Explain, explain_panel
 from explorer.queries.run_lines import Cursor, Step, Window
 from explorer.queries.run_panels import (
-    DiffPanel, PayloadPanel, StatePanel, after, diff_panel, payload_panel, state_panel,
+    DiffPanel,
+    PayloadPanel,
+    StatePanel,
+    after,
+    diff_panel,
+    payload_panel,
+    state_panel,
 )
+from journal.domain.agent_run import CATEGORY
+from journal.domain.run_state import CODE_VERSION
 
 _AHEAD: Final = 8
 """Events after the cursor that the explanation may need: a decision's result and what came of it."""
@@ -158,9 +163,13 @@ def inspector(cursor: Cursor, address: Address) -> Inspector | None:
     causes = run_causes.causes_of(run, line, links, lines)
     step = _step(cursor, causes, address.scrub)
     return Inspector(
-        run=run, line=line, address=address, causes=causes,
+        run=run,
+        line=line,
+        address=address,
+        causes=causes,
         since_us=line.occurred_us - run.started_us if line.time_known and run.time_known else None,
-        tabs=_tabs(address, line.version, causes), segments=_segments(cursor, causes, address),
+        tabs=_tabs(address, line.version, causes),
+        segments=_segments(cursor, causes, address),
         back=(_jump(address, "first", "First", step.first), _jump(address, "previous", "Previous", step.before)),
         on=(_jump(address, "next", "Next", step.after), _jump(address, "last", "Last", step.last)),
         walks=_walks(cursor, causes, address),
@@ -179,7 +188,10 @@ def page(cursor: Cursor, address: Address, banner: str) -> Page | None:
     run, version = cursor.run, cursor.line.version
     parent, children = run_lines.relatives_of(run)
     return Page(
-        inspector=shown, banner=banner, parent=parent, children=children,
+        inspector=shown,
+        banner=banner,
+        parent=parent,
+        children=children,
         window=window(cursor, shown),
         minimap=minimap(run_lines.marks_of(run), events=run.events, cursor=version, first_failure=run.first_error),
     )
@@ -190,7 +202,12 @@ def window(cursor: Cursor, shown: Inspector) -> Window:
     version = cursor.line.version
     after, until = run_lines.around(cursor.line.folded_into or version, cursor.run.events)
     return run_lines.window_of(
-        cursor.run, shown.address, after=after, until=until, cursor=version, ancestors=shown.causes.before,
+        cursor.run,
+        shown.address,
+        after=after,
+        until=until,
+        cursor=version,
+        ancestors=shown.causes.before,
     )
 
 
@@ -247,8 +264,12 @@ def _segments(cursor: Cursor, causes: Causes, address: Address) -> tuple[Segment
         ways.append(("found", "found", cursor.found.count))
     return tuple(
         Segment(
-            name=name, words=words, count=count, href=address.with_scrub(name, cursor.line.version),
-            is_on=name == address.scrub, is_outside=name.startswith("tool:"),
+            name=name,
+            words=words,
+            count=count,
+            href=address.with_scrub(name, cursor.line.version),
+            is_on=name == address.scrub,
+            is_outside=name.startswith("tool:"),
         )
         for name, words, count in ways
     )
@@ -256,18 +277,23 @@ def _segments(cursor: Cursor, causes: Causes, address: Address) -> tuple[Segment
 
 def _walks(cursor: Cursor, causes: Causes, address: Address) -> tuple[Jump, ...]:
     ways = [
-        ("row-before", "previous event", cursor.rows.before), ("row-after", "next event", cursor.rows.after),
+        ("row-before", "previous event", cursor.rows.before),
+        ("row-after", "next event", cursor.rows.after),
         ("decision-before", "previous tool call", cursor.decisions.before),
         ("decision-after", "next tool call", cursor.decisions.after),
-        ("error-before", "previous error", cursor.errors.before), ("error-after", "next error", cursor.errors.after),
+        ("error-before", "previous error", cursor.errors.before),
+        ("error-after", "next error", cursor.errors.after),
     ]
     if cursor.tool_name:
         ways += [
-            ("tool-before", "previous of this tool", cursor.tool.before), ("tool-after", "next of this tool", cursor.tool.after),
+            ("tool-before", "previous of this tool", cursor.tool.before),
+            ("tool-after", "next of this tool", cursor.tool.after),
         ]
     jumps = [_jump(address, name, words, version) for name, words, version in ways]
     return (
-        _walk(address, cursor.run, "cause", causes.next_cause), _walk(address, cursor.run, "effect", causes.next_effect), *jumps,
+        _walk(address, cursor.run, "cause", causes.next_cause),
+        _walk(address, cursor.run, "effect", causes.next_effect),
+        *jumps,
     )
 
 
@@ -275,7 +301,10 @@ def _walk(address: Address, run: RunSummary, name: str, line: EventLine | None) 
     """A cause or effect in another run leads there: a sub-agent's first message, or its parent's hand-off."""
     if line is not None and line.run_id != run.pk:
         return Jump(
-            name=name, words=name, version=line.version, stream=line.run.stream,
+            name=name,
+            words=name,
+            version=line.version,
+            stream=line.run.stream,
             href=address.elsewhere(line.run.stream, line.version),
         )
     return _jump(address, name, name, line.version if line else None)

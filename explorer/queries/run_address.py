@@ -38,9 +38,13 @@ class Address:
         q = query.get("q", "").strip()[:_LONGEST]
         known = scrub in _SCRUBS or (scrub.startswith(_TOOL) and len(scrub) > len(_TOOL))
         return cls(
-            stream=stream, asked=_number(query.get("v", "")), tab=tab if tab in TABS else "explain",
-            scrub=(scrub if known else "found" if q else "all")[: _LONGEST + len(_TOOL)], q=q,
-            against=query.get("against", "") or "previous", project=query.get("project", ""),
+            stream=stream,
+            asked=_number(query.get("v", "")),
+            tab=tab if tab in TABS else "explain",
+            scrub=(scrub if known else "found" if q else "all")[: _LONGEST + len(_TOOL)],
+            q=q,
+            against=query.get("against", "") or "previous",
+            project=query.get("project", ""),
         )
 
     @property

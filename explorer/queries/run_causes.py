@@ -9,19 +9,19 @@ from typing import Final
 import msgspec
 from django.db import connection
 
-from journal.domain.lineage import CausalLink, Walk, ancestors
-
 from explorer.layout import Arc, Graph, cause_graph
 from explorer.models import EventLine, RunSummary
+from journal.domain.lineage import CausalLink, Walk, ancestors
 
 MOST: Final = 60
 """Nodes of the graph, the event itself included."""
 
 _MOST_EFFECTS: Final = 12
 _CHAIN: Final = 5
+_WORDS: Final = 4
 
-# UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands inside, since it is
-# what ends the recursion early. Effects are the direct ones only.
+# UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands inside, since it
+# is what ends the recursion early. Effects are the direct ones only.
 _LINKS: Final = """
 WITH RECURSIVE up(id) AS (
     SELECT %s
@@ -100,7 +100,7 @@ class Causes:
 
 def links_of(project: str, event_id: str) -> Links:
     """Return the links that lead to an event over at most `MOST` events, and the links to its direct effects."""
-    values = [event_id, project, MOST + 1, project, project, event_id, _MOST_EFFECTS + 1]
+    values: list[str | int] = [event_id, project, MOST + 1, project, project, event_id, _MOST_EFFECTS + 1]
     with connection.cursor() as cursor:
         cursor.execute(_LINKS, values)
         found = cursor.fetchall()
@@ -128,20 +128,30 @@ def causes_of(run: RunSummary, line: EventLine, links: Links, lines: Sequence[Ev
     graph = cause_graph(
         [known.kind for known in ordered],
         [Arc(cause=at[link.cause], effect=at[link.effect], kind=link.kind, certainty=link.certainty) for link in shown],
-        cursor=len(above), broken=broken,
+        cursor=len(above),
+        broken=broken,
     )
     rows = tuple(
         CauseRow(
-            line=known, words=_words(known, shown, by_id, broken=place in broken), is_cursor=place == len(above),
-            is_effect=place > len(above), stream="" if known.run_id == run.pk else known.run.stream,
+            line=known,
+            words=_words(known, shown, by_id, broken=place in broken),
+            is_cursor=place == len(above),
+            is_effect=place > len(above),
+            stream="" if known.run_id == run.pk else known.run.stream,
         )
         for place, known in enumerate(ordered)
     )
     own = tuple(known.version for known in above if known.run_id == run.pk)
     return Causes(
-        rows=rows, graph=graph, chain=_chain(line, walk, by_id), before=own, effects=len(links.down),
-        next_effect=below[0] if below else None, next_cause=_nearest(line, walk, by_id),
-        is_broken=bool(broken), is_cut=links.is_cut or walk.cut,
+        rows=rows,
+        graph=graph,
+        chain=_chain(line, walk, by_id),
+        before=own,
+        effects=len(links.down),
+        next_effect=below[0] if below else None,
+        next_cause=_nearest(line, walk, by_id),
+        is_broken=bool(broken),
+        is_cut=links.is_cut or walk.cut,
     )
 
 
@@ -186,8 +196,8 @@ def _words(known: EventLine, links: Sequence[CausalLink], by_id: dict[str, Event
         inferred = " (inferred)" if link.certainty == "inferred" else ""
         parts.append(f"{verb} {by_id[link.cause].version}{inferred}")
     if parts:
-        shown = ", ".join(parts[:4])
-        return f"{shown} and {len(parts) - 4} more" if len(parts) > 4 else shown
+        shown = ", ".join(parts[:_WORDS])
+        return f"{shown} and {len(parts) - _WORDS} more" if len(parts) > _WORDS else shown
     return "no causation id recorded" if broken else "the run begins here"
 
 
@@ -212,7 +222,9 @@ def _chain(line: EventLine, walk: Walk, by_id: dict[str, EventLine]) -> Chain:
     if len(shown) > _CHAIN:
         shown = [shown[0], *shown[-(_CHAIN - 1) :]]
     return Chain(
-        steps=tuple(ChainStep(line=known, words=_briefly(known)) for known in shown), ancestors=len(walk.depths) - 1, links=len(walk.links),
+        steps=tuple(ChainStep(line=known, words=_briefly(known)) for known in shown),
+        ancestors=len(walk.depths) - 1,
+        links=len(walk.links),
         inferred=sum(link.certainty == "inferred" for link in walk.links),
     )
 

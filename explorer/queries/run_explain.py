@@ -6,6 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from explorer import figures, timelines
+from explorer.edits import Did, did
+from explorer.knowledge import Heard, Known, knowledge
+from explorer.models import EventLine, RunSummary
+from explorer.queries.run_panels import after
 from journal.domain import agent_run as run
 from journal.domain.aggregate import State
 from journal.domain.catalog import Unknown, catalog
@@ -15,16 +20,12 @@ from journal.domain.run_state import RunState
 from journal.domain.text import amount, in_bytes, parsed, plain, size_bytes
 from journal.explainers import described
 
-from explorer import figures, timelines
-from explorer.edits import Did, did
-from explorer.knowledge import Heard, Known, knowledge
-from explorer.models import EventLine
-from explorer.queries.run_panels import after
-
 BACK: Final = 400
 """Events before the cursor whose full text is searched for what a call names."""
 
 _TEXT: Final = 4_000
+_LISTED: Final = 24
+_SETTING: Final = 60
 _LEADS: Final = ("model_responded", "answered", "aborted", "tool_failed")
 
 
@@ -78,23 +79,43 @@ class Explain:
     then_missing: str
     spent: Spent | None
     child: str
+    child_is_here: bool
 
 
-def explain_panel(line: EventLine, moment: timelines.Moment, lines: Sequence[EventLine], response: int | None) -> Explain:
+def explain_panel(
+    line: EventLine, moment: timelines.Moment, lines: Sequence[EventLine], response: int | None
+) -> Explain:
     """Explain the cursor's event. `lines` are those around it, `response` the version of the answer it stands in."""
     event = moment.event
     decoded = catalog.decode(event)
+    child_is_here = isinstance(decoded, run.HandedOff) and _is_here(event.project, decoded.child_run)
     said = explain(event)
     call = decoded if isinstance(decoded, run.Reasoned) else None
     then, missing = _then(line, lines)
     return Explain(
-        title=said.title, actor=said.actor or _agent(moment.before), type=event.type,
-        because=(call.thought or None) if call else None, because_at=_said_at(call, moment.recent, response, event.version),
-        is_decision=call is not None, knew=_knew(call, moment) if call else (), did=did(call.args_json) if call else None,
-        tool=call.tool_name if call else "", call=_call(call) if call else "", facts=_facts(decoded),
-        words=_words(decoded), then=then, then_missing=missing, spent=_spent(after(moment)),
+        title=said.title,
+        actor=said.actor or _agent(moment.before),
+        type=event.type,
+        because=(call.thought or None) if call else None,
+        because_at=_said_at(call, moment.recent, response, event.version),
+        is_decision=call is not None,
+        knew=_knew(call, moment) if call else (),
+        did=did(call.args_json) if call else None,
+        tool=call.tool_name if call else "",
+        call=_call(call) if call else "",
+        facts=_facts(decoded),
+        words=_words(decoded),
+        then=then,
+        then_missing=missing,
+        spent=_spent(after(moment)),
         child=decoded.child_run or "" if isinstance(decoded, run.HandedOff) else "",
+        child_is_here=child_is_here,
     )
+
+
+def _is_here(project: str, stream: str | None) -> bool:
+    """Tell whether a sub-agent's run is in the journal: a source may name one that was never recorded."""
+    return bool(stream) and RunSummary.objects.filter(project=project, stream=stream).exists()
 
 
 def _agent(state: State) -> str:
@@ -131,10 +152,15 @@ def _heard(event: RecordedEvent) -> Heard | None:
         case run.ToolReturned() as result:
             value = parsed(result.response_json)
             return Heard(
-                version=event.version, tool=result.tool_name or "a tool", text=_text_of(value), described=described(value),
+                version=event.version,
+                tool=result.tool_name or "a tool",
+                text=_text_of(value),
+                described=described(value),
             )
         case run.ToolFailed() as failure:
-            return Heard(version=event.version, tool=failure.tool_name or "a tool", text=failure.message or "", failed=True)
+            return Heard(
+                version=event.version, tool=failure.tool_name or "a tool", text=failure.message or "", failed=True
+            )
         case run.MessageReceived() as message:
             return Heard(version=event.version, tool="", text=plain(message.content))
         case run.Started() as start:
@@ -172,15 +198,18 @@ def _spent(state: State) -> Spent | None:
         return None
     totals = state.summary()["totals"]
     return Spent(
-        cost=totals["cost_usd"], input_tokens=totals["input_tokens"], output_tokens=totals["output_tokens"],
-        context_bytes=state.context_bytes, context_items=len(state.context),
+        cost=totals["cost_usd"],
+        input_tokens=totals["input_tokens"],
+        output_tokens=totals["output_tokens"],
+        context_bytes=state.context_bytes,
+        context_items=len(state.context),
     )
 
 
-def _facts(event: run.AnyEvent) -> tuple[Fact, ...]:
+def _facts(event: run.AnyEvent) -> tuple[Fact, ...]:  # noqa: C901, PLR0911, PLR0912 - a case a type
     match event:
         case run.Started():
-            tools = ", ".join(_tool(tool) for tool in event.tools[:24])
+            tools = ", ".join(_tool(tool) for tool in event.tools[:_LISTED])
             return _given(Agent=event.agent, Model=event.model, Source=event.source, Tools=tools)
         case run.MessageReceived():
             return _given(Role=event.role, Name=event.name)
@@ -190,13 +219,17 @@ def _facts(event: run.AnyEvent) -> tuple[Fact, ...]:
             return _given(Model=event.model, Settings=settings, Sent=sent)
         case run.ModelResponded():
             return _given(
-                Finish=event.finish_reason, Tokens=_tokens(event),
-                Cost=figures.cost(event.cost_usd) if event.cost_usd is not None else None, Took=_took(event.latency_ms),
+                Finish=event.finish_reason,
+                Tokens=_tokens(event),
+                Cost=figures.cost(event.cost_usd) if event.cost_usd is not None else None,
+                Took=_took(event.latency_ms),
             )
         case run.ToolReturned():
             return _given(Tool=event.tool_name, Call=event.call_id, Took=_took(event.latency_ms))
         case run.ToolFailed():
-            return _given(Tool=event.tool_name, Call=event.call_id, Error=event.error_code, Took=_took(event.latency_ms))
+            return _given(
+                Tool=event.tool_name, Call=event.call_id, Error=event.error_code, Took=_took(event.latency_ms)
+            )
         case run.HandedOff():
             return _given(To=event.to_agent)
         case run.ContextCompacted():
@@ -215,7 +248,7 @@ def _facts(event: run.AnyEvent) -> tuple[Fact, ...]:
             return ()
 
 
-def _words(event: run.AnyEvent) -> tuple[Words, ...]:
+def _words(event: run.AnyEvent) -> tuple[Words, ...]:  # noqa: C901, PLR0911, PLR0912 - a case a type
     match event:
         case run.Started():
             return _said(Prompt=event.prompt)
@@ -274,8 +307,8 @@ def _took(latency_ms: float | None) -> str | None:
 def _versions(versions: Sequence[int]) -> str | None:
     if not versions:
         return None
-    shown = ", ".join(map(str, versions[:24]))
-    return f"{shown} and {len(versions) - 24:,} more" if len(versions) > 24 else shown
+    shown = ", ".join(map(str, versions[:_LISTED]))
+    return f"{shown} and {len(versions) - _LISTED:,} more" if len(versions) > _LISTED else shown
 
 
 def _tool(tool: Any) -> str:
@@ -285,4 +318,4 @@ def _tool(tool: Any) -> str:
 
 def _short(value: Any) -> str:
     text = plain(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return text if len(text) <= _SETTING else f"{text[:_SETTING]}…"

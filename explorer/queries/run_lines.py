@@ -105,8 +105,13 @@ def cursor_at(project: str, stream: str, version: int, *, tool: str = "", text: 
     tool_name = tool or line.tool
     nothing = Step(before=None, after=None)
     return Cursor(
-        line=line, run=line.run, rows=_step(line, "rows"), decisions=_step(line, "decisions"),
-        errors=_step(line, "errors"), tool=_step(line, "tool") if tool_name else nothing, tool_name=tool_name,
+        line=line,
+        run=line.run,
+        rows=_step(line, "rows"),
+        decisions=_step(line, "decisions"),
+        errors=_step(line, "errors"),
+        tool=_step(line, "tool") if tool_name else nothing,
+        tool_name=tool_name,
         found=_step(line, "found") if text else nothing,
     )
 
@@ -139,11 +144,15 @@ def _step(line: EventLine, name: str) -> Step:
         return getattr(line, f"{name}_{part}", None)
 
     return Step(
-        before=value("before"), after=value("after"), count=value("count") or 0, first=value("first"), last=value("last"),
+        before=value("before"),
+        after=value("after"),
+        count=value("count") or 0,
+        first=value("first"),
+        last=value("last"),
     )
 
 
-def window_of(
+def window_of(  # noqa: PLR0913 - bounds, mark and links of one window
     run: RunSummary, address: Address, *, after: int, until: int, cursor: int | None, ancestors: Iterable[int] = ()
 ) -> Window:
     """Return the rows of the versions in ``(after, until]``: at most `WINDOW`, none missing between them.
@@ -161,8 +170,12 @@ def window_of(
     rows = tuple(_row(line, folded.get(line.version, line.version), cursor, above, address) for line in shown)
     first, last = (rows[0].first, rows[-1].line.version) if rows else (after + 1, after)
     return Window(
-        rows=rows, first=first, last=last, folded=sum(row.first != row.line.version for row in rows),
-        before=first - 1 if first > 1 else None, after=last + 1 if last < run.events else None,
+        rows=rows,
+        first=first,
+        last=last,
+        folded=sum(row.first != row.line.version for row in rows),
+        before=first - 1 if first > 1 else None,
+        after=last + 1 if last < run.events else None,
     )
 
 
@@ -176,9 +189,14 @@ def _row(line: EventLine, first: int, cursor: int | None, ancestors: frozenset[i
     is_rail = cursor is not None and bool(ancestors) and min(ancestors) <= line.version and first <= cursor
     lead, rest = _parts(line)
     return Row(
-        line=line, first=first, is_cursor=cursor is not None and first <= cursor <= line.version, is_rail=is_rail,
-        is_ancestor=bool(ancestors.intersection((first, line.version))), href=address.at(line.version),
-        lead=lead, rest=rest,
+        line=line,
+        first=first,
+        is_cursor=cursor is not None and first <= cursor <= line.version,
+        is_rail=is_rail,
+        is_ancestor=bool(ancestors.intersection((first, line.version))),
+        href=address.at(line.version),
+        lead=lead,
+        rest=rest,
     )
 
 
@@ -195,10 +213,13 @@ def marks_of(run: RunSummary) -> list[Mark]:
     columns, events = bucket_count(run.events), max(1, run.events)
     bucket = (F("version") - Value(1)) * Value(columns) / Value(events)
     grouped = (
-        EventLine.objects.filter(run=run).order_by()
-        .annotate(bucket=bucket).values("bucket", "kind")
+        EventLine.objects.filter(run=run)
+        .order_by()
+        .annotate(bucket=bucket)
+        .values("bucket", "kind")
         .annotate(count=Count("pk"), context=Max("context_bytes"), first=Min("version"))
-        .values_list("bucket", "kind", "count", "context").order_by("bucket", "kind")
+        .values_list("bucket", "kind", "count", "context")
+        .order_by("bucket", "kind")
     )
     return [
         Mark(bucket=min(int(place), columns - 1), kind=kind, count=count, context_bytes=context)

@@ -8,15 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
-from journal.domain.aggregate import State
-from journal.domain.diff import MISSING, Change, diff
-from journal.domain.event import RecordedEvent
-from journal.domain.text import in_bytes
-
 from explorer import timelines
 from explorer.models import EventLine, RunSummary
 from explorer.queries.run_address import Address
 from explorer.tree import Node, leaves, tree, value_text
+from journal.domain.aggregate import State
+from journal.domain.diff import MISSING, Change, diff
+from journal.domain.event import RecordedEvent
+from journal.domain.text import in_bytes
 
 _PAYLOAD_BYTES: Final = 64_000
 _CHANGES: Final = 40
@@ -107,7 +106,10 @@ def diff_panel(run: RunSummary, address: Address, line: EventLine, moment: timel
     rows = tuple(_diff_row(change) for change in changes[:_CHANGES])
     marks = [_mark(change) for change in changes]
     return DiffPanel(
-        older=min(other, version), newer=max(other, version), rows=rows, more=len(changes) - len(rows),
+        older=min(other, version),
+        newer=max(other, version),
+        rows=rows,
+        more=len(changes) - len(rows),
         counts={name: marks.count(name) for name in ("changed", "added", "removed")},
         same=max(0, len(newer.blame()) - sum(mark != "removed" for mark in marks)),
         choices=_choices(address, version, named, other),
@@ -120,9 +122,7 @@ def _choices(address: Address, version: int, named: dict[str, int], other: int) 
         for name, at in named.items()
     ]
     if not any(choice.is_on for choice in choices):
-        choices.append(
-            Against(name="event", version=other, href=address.with_against(str(other), version), is_on=True)
-        )
+        choices.append(Against(name="event", version=other, href=address.with_against(str(other), version), is_on=True))
     return tuple(choices)
 
 
@@ -141,7 +141,10 @@ def _mark(change: Change) -> str:
 
 def _diff_row(change: Change) -> DiffRow:
     return DiffRow(
-        mark=_mark(change), path=_path(change.path), before=_side(change.before), after=_side(change.after),
+        mark=_mark(change),
+        path=_path(change.path),
+        before=_side(change.before),
+        after=_side(change.after),
         version=change.version,
     )
 
@@ -151,7 +154,7 @@ def _side(value: Any) -> str:
 
 
 def _path(pointer: str) -> str:
-    """Return a JSON Pointer as people write a path: `known.results["grep \\"x\\""].version`, `open_calls[0]`."""
+    """Return a JSON Pointer as people write a path: `totals.decisions`, `open_calls[0]`, `known["a b"].version`."""
     parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     path = ""
     for part in parts:
@@ -171,7 +174,10 @@ def payload_panel(event: RecordedEvent, address: Address) -> PayloadPanel:
             _bytes(name, raw, address.event(event.version, download=name))
             for name, raw in (("data", event.data), ("metadata", event.metadata))
         ),
-        type=event.type, schema=event.schema, id=event.id, wire=address.event(event.version),
+        type=event.type,
+        schema=event.schema,
+        id=event.id,
+        wire=address.event(event.version),
     )
 
 

@@ -20,6 +20,7 @@ from explorer.models import RunSummary
 from explorer.queries.run_filters import condition, searchable
 from explorer.query_language import KEYS, Kind, Query, Term, nearest, parse, with_flag, with_text, with_value
 from explorer.sparkline import Sparkline, peak_of, sparkline
+from journal.store import get_store
 
 PAGE: Final = 50
 COUNTED: Final = 10_000
@@ -184,6 +185,11 @@ def run_page(project: str, *, q: str, before: str, after: str, now: datetime) ->
         facets=_facets(query, known),
         suggestion=None if found.runs else _suggestion(query, known),
     )
+
+
+def has_events(project: str) -> bool:
+    """Tell whether the journal itself holds anything; the list is built from it and may be behind."""
+    return get_store(project).head() > 0
 
 
 def matching(project: str, query: Query, now: datetime) -> QuerySet[RunSummary]:

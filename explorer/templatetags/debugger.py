@@ -62,13 +62,13 @@ def map_text(run: RunSummary) -> str:
 @register.filter
 def full_width(version: int) -> float:
     """Return how wide the box of a number on the minimap is."""
-    return max(_SMALLEST_BOX, len(str(version)) * _DIGIT_WIDTH + 8)
+    return round(max(_SMALLEST_BOX, len(str(version)) * _DIGIT_WIDTH + 8), 1)
 
 
 @register.filter
 def half_width(version: int) -> float:
     """Return half of it: boxes stand in the middle of their line."""
-    return full_width(version) / 2
+    return round(full_width(version) / 2, 1)
 
 
 @register.filter

@@ -9,13 +9,12 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
-from journal.access import Permission, ProjectRequest, requires
-from journal.domain.codec import on_the_wire
-from journal.store import get_store
-
 from explorer.queries import run as debugger
 from explorer.queries import run_lines
 from explorer.queries.run_address import Address
+from journal.access import Permission, ProjectRequest, requires
+from journal.domain.codec import on_the_wire
+from journal.store import get_store
 
 if TYPE_CHECKING:
     from journal.domain.event import RecordedEvent
@@ -39,7 +38,9 @@ def page(request: HttpRequest, stream: str) -> HttpResponse:
     cursor, banner = found
     if part == "window":
         return _window(request, cursor, address)
-    response = _fragment(request, cursor, address, part) if part is not None else _whole(request, cursor, address, banner)
+    response = (
+        _fragment(request, cursor, address, part) if part is not None else _whole(request, cursor, address, banner)
+    )
     patch_vary_headers(response, ["HX-Request"])
     return response
 
@@ -52,7 +53,7 @@ def _whole(request: HttpRequest, cursor: run_lines.Cursor, address: Address, ban
 
 
 def _fragment(request: HttpRequest, cursor: run_lines.Cursor, address: Address, part: str) -> HttpResponse:
-    """Answer a cursor move: the inspector and what hangs on it, and the list where the row is not in the browser yet."""
+    """Answer a cursor move: the inspector and what hangs on it, and the list where the row is not in view."""
     shown = debugger.inspector(cursor, address)
     if shown is None:
         raise Http404(_NO_RUN)
@@ -78,7 +79,9 @@ def _live(request: HttpRequest, project: str, address: Address) -> HttpResponse:
     if run is None:
         raise Http404(_NO_RUN)
     shown = address.asked or run.events
-    return render(request, f"{_TEMPLATE}#live", {"run": run, "address": address, "shown": shown, "more": run.events - shown})
+    return render(
+        request, f"{_TEMPLATE}#live", {"run": run, "address": address, "shown": shown, "more": run.events - shown}
+    )
 
 
 @requires(Permission.READ)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -10,10 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
 from explorer.queries import runs as queries
 from explorer.views.imports import drop_context
 from journal.access import Permission, ProjectRequest, may, requires
+
+_BUILDING: Final = "building"
+"""The element that asks again and again whether there are rows now."""
 
 if TYPE_CHECKING:
     from django_htmx.middleware import HtmxDetails
@@ -45,12 +49,23 @@ def listing(request: RunsRequest) -> HttpResponse:
     )
     context = {"page": page, "may_import": may(request.role, Permission.IMPORT), "now": timezone.now()}
     if not page.counted:
-        return render(request, "explorer/runs/first.html", {**context, **drop_context(request)})
+        return _nothing_yet(request, context)
+    if request.htmx and request.htmx.target == _BUILDING:
+        return HttpResponseClientRefresh()
     wants_part = request.htmx and not request.htmx.history_restore_request
     template = "explorer/runs/page.html#update" if wants_part else "explorer/runs/page.html"
     response = render(request, template, {**context, "is_update": wants_part})
     patch_vary_headers(response, ("HX-Request",))
     return response
+
+
+def _nothing_yet(request: RunsRequest, context: dict[str, Any]) -> HttpResponse:
+    """Show how to begin; or that the list is being built, where the journal holds events that it does not show yet."""
+    if not queries.has_events(request.project.slug):
+        return render(request, "explorer/runs/first.html", {**context, **drop_context(request)})
+    if request.htmx:
+        return HttpResponse(status=204)
+    return render(request, "explorer/runs/building.html", context)
 
 
 def _query(request: HttpRequest) -> str:

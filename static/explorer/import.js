@@ -10,6 +10,7 @@
   const words = form.querySelector("[data-drop-words]");
   const progress = form.querySelector("[data-drop-progress]");
   const LIMIT = 256 * 2 ** 20;
+  form.classList.add("drop-live");
   let depth = 0; // dragenter and dragleave also come from the children of the page
 
   const counted = (number) => `${number.toLocaleString("en")} ${number === 1 ? "file" : "files"}`;

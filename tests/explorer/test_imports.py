@@ -147,7 +147,7 @@ def test_a_file_is_told_in_a_sentence() -> None:
     assert shown is not None
     assert [one.sentence for one in shown.files] == [
         "1 run, 200 events, 49 decisions, 6 tool failures. Cost is not recorded in it.",
-        "1 run, 200 events, 49 decisions, 6 tool failures. 88 events of them new. Cost is not recorded in it.",
+        "1 run, 200 events, 49 decisions, 6 tool failures. 88 of the events are new. Cost is not recorded in it.",
     ]
     assert shown.sentence == "2 runs, 400 events."
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, pairwise
 from typing import Any, Final
 
 import pytest
@@ -67,13 +68,13 @@ def tables() -> list[list[tuple[Any, ...]]]:
     ]
 
 
-# --- An oracle: the rows of one run, told from its events in the plainest way -------------------------------------------
+# --- An oracle: the rows of one run, told from its events in the plainest way
 
 
 def expected_lines(events: Sequence[RecordedEvent]) -> list[tuple[Any, ...]]:
     """Return (version, kind, pair, folded_into, took_ms) of each event."""
     pairs, folded, took = _pairs(events), {}, {}
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         if (before.type, after.type) == ("agent_run.model_called", "agent_run.model_responded"):
             folded[before.version] = after.version
             took[after.version] = _between(before, after)
@@ -119,8 +120,11 @@ def _between(first: RecordedEvent, second: RecordedEvent) -> float | None:
 def expected_summary(events: Sequence[RecordedEvent]) -> dict[str, Any]:
     """Return what the run list says of a run of agent events."""
     of = {name: [one for one in events if one.type == f"agent_run.{name}"] for name in _NAMES}
-    asked = [one.payload.get("prompt") if one in of["started"] else one.payload.get("content") for one in events
-             if one in of["started"] or (one in of["message_received"] and one.payload.get("role", "user") == "user")]
+    asked = [
+        one.payload.get("prompt") if one in of["started"] else one.payload.get("content")
+        for one in events
+        if one in of["started"] or (one in of["message_received"] and one.payload.get("role", "user") == "user")
+    ]
     return {
         "title": next(filter(None, asked), events[0].stream),
         "events": len(events),
@@ -154,7 +158,9 @@ _tools = st.sampled_from(["read_file", "edit"])
 _tokens_told = st.none() | st.integers(0, 9)
 _latency = st.none() | st.just(7.5)
 _said = (
-    st.builds(run.Started, prompt=st.none() | st.just("Fix it"), source=st.just("test"), agent=st.none() | st.just("coder"))
+    st.builds(
+        run.Started, prompt=st.none() | st.just("Fix it"), source=st.just("test"), agent=st.none() | st.just("coder")
+    )
     | st.builds(run.MessageReceived, role=st.sampled_from(["user", "system"]), content=st.sampled_from(["", "Please"]))
     | st.builds(run.ModelCalled, model=st.none() | st.just("orion-3"))
     | st.builds(run.ModelResponded, content=st.just("Yes."), input_tokens=_tokens_told, latency_ms=_latency)
@@ -273,7 +279,9 @@ def test_projects_share_nothing() -> None:
     """The same stream and the same event id in two projects are two runs, with links of their own."""
     cause, effect = identity("cause"), identity("effect")
     for project, tokens in (("p", 1), ("q", 2)):
-        append(project, event(started(), id=cause), event(responded(input_tokens=tokens), id=effect, causation_id=cause))
+        append(
+            project, event(started(), id=cause), event(responded(input_tokens=tokens), id=effect, causation_id=cause)
+        )
     catch_up()
     assert [(summary(project).input_tokens, len(lines(project))) for project in ("p", "q")] == [(1, 2), (2, 2)]
     assert sorted(CauseLink.objects.values_list("project", "cause", "effect")) == [
@@ -301,20 +309,47 @@ def test_numbers_no_column_holds_do_not_stop_the_projection(data: bytes) -> None
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["text", "content", "name"]), inner),
     max_leaves=6,
 )
 _fields: Final = [
-    "prompt", "model", "context", "tools", "role", "content", "messages", "inputTokens", "costUsd", "latencyMs",
-    "toolName", "argsJson", "callId", "responseJson", "message", "keptVersions", "key", "value", "rule", "verdict",
-    "raw", "score", "atVersion", "parentRun", "sourceId",
+    "prompt",
+    "model",
+    "context",
+    "tools",
+    "role",
+    "content",
+    "messages",
+    "inputTokens",
+    "costUsd",
+    "latencyMs",
+    "toolName",
+    "argsJson",
+    "callId",
+    "responseJson",
+    "message",
+    "keptVersions",
+    "key",
+    "value",
+    "rule",
+    "verdict",
+    "raw",
+    "score",
+    "atVersion",
+    "parentRun",
+    "sourceId",
 ]
 
 
 @_on_one_database
-@given(st.lists(st.tuples(st.sampled_from(catalog.names()), st.dictionaries(st.sampled_from(_fields), _json)), max_size=9))
+@given(
+    st.lists(st.tuples(st.sampled_from(catalog.names()), st.dictionaries(st.sampled_from(_fields), _json)), max_size=9)
+)
 def test_whatever_an_event_holds_it_is_shown(story: list[tuple[str, dict[str, Any]]]) -> None:
     """Data of any shape under any type the catalog knows has a line, and its run a state."""
     project = f"any{next(_projects)}"
@@ -325,8 +360,6 @@ def test_whatever_an_event_holds_it_is_shown(story: list[tuple[str, dict[str, An
 
 
 def _encoded(data: dict[str, Any]) -> bytes:
-    import json  # noqa: PLC0415 -- the journal's own encoder would write what it reads
-
     return json.dumps(data).encode()
 
 

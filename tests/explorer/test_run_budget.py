@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from journal.domain.text import clip
+from explorer.models import EventLine, RunSummary
 from journal.runtime.projection import catch_up_all
 from journal.store import get_store
-
-from explorer.models import EventLine, RunSummary
-from tests.builders import identity
 from tests.coding_run import coding_run
 from tests.run_pages import HTMX, address, fresh_timelines, reader
 
@@ -36,33 +34,29 @@ ELEMENTS = 1_500
 AT = 151
 
 
+# Rows 1,001 to 2,000 again and again: a run's lines as they are, at later versions.
+_REPEAT = """
+WITH RECURSIVE again(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM again WHERE n < %s)
+INSERT INTO explorer_eventline (run_id, version, event_id, position, kind, title, summary, tool, call_id, is_error,
+    pair, folded_into, took_ms, occurred_us, time_known, context_bytes, size_bytes)
+SELECT run_id, version + n * 1000, event_id || n, position, kind, title, summary, tool, call_id, is_error,
+    pair + n * 1000, folded_into + n * 1000, took_ms, occurred_us, time_known, context_bytes, size_bytes
+FROM explorer_eventline JOIN again WHERE run_id = %s AND version > 1000
+"""
+
+
 @pytest.fixture
 def runs(db: None) -> dict[int, str]:
-    """Put runs of the three lengths in place: of the longest only the beginning is in the journal, all of it in lines."""
+    """Put runs of the three lengths in place: the longest is in the journal in part, its lines are all there."""
     streams = {events: f"agent_run-{events:06}" for events in LENGTHS}
     for events, stream in streams.items():
         get_store("default").append(stream, coding_run(min(events, 2_000), stream=stream), expected_version=0)
     catch_up_all()
-    _lengthen(RunSummary.objects.get(stream=streams[100_000]), 100_000)
+    longest = RunSummary.objects.get(stream=streams[100_000])
+    with connection.cursor() as cursor:
+        cursor.execute(_REPEAT, (98, longest.pk))
+    RunSummary.objects.filter(pk=longest.pk).update(events=EventLine.objects.filter(run=longest).count())
     return streams
-
-
-def _lengthen(run: RunSummary, events: int) -> None:
-    """Repeat the run's lines until there are `events`; what they look like matters here, not what they mean."""
-    pattern = list(EventLine.objects.filter(run=run).order_by("version"))[24:1_000]
-    lines = []
-    for version in range(run.events + 1, events + 1):
-        model = pattern[version % len(pattern)]
-        lines.append(
-            EventLine(
-                run=run, version=version, event_id=identity((run.stream, version)), position=version, kind=model.kind,
-                title=model.title, summary=clip(model.summary), tool=model.tool, is_error=model.is_error,
-                occurred_us=run.started_us + version * 1_000, context_bytes=version % 5_000, size_bytes=300,
-            )
-        )
-    EventLine.objects.bulk_create(lines, batch_size=1_000)
-    run.events = events
-    run.save()
 
 
 def _cost(client: Client, url: str, *, is_move: bool = False) -> tuple[int, bytes]:
@@ -124,5 +118,5 @@ def test_the_style_sheets_fit_their_budget() -> None:
     from django.contrib.staticfiles import finders  # noqa: PLC0415 - needs the settings that pytest-django puts in place
 
     names = ("explorer/tokens.css", "explorer/base.css", "explorer/debugger.css")
-    sheets = b"".join(open(str(finders.find(name)), "rb").read() for name in names)  # noqa: SIM115, PTH123
+    sheets = b"".join(Path(str(finders.find(name))).read_bytes() for name in names)
     assert len(gzip.compress(sheets, 6)) <= GZIPPED_CSS

@@ -9,7 +9,6 @@ import pytest
 
 from journal.domain import agent_run as run
 from journal.domain import codec
-
 from tests import builders
 from tests.run_pages import address, fresh_timelines, page, put, reader, words
 
@@ -37,7 +36,9 @@ OURS = {"hx-get", "hx-trigger", "hx-swap", "hx-target", "hx-disable", "hx-swap-o
 def _everything(text: str) -> list[object]:
     arguments = codec.text({text: text, "path": text, "old_string": text, "new_string": f"{text}!"})
     return [
-        run.Started(prompt=text, model=text, agent=text, source=text, tools=(text, {"name": text}), context={text: text}),
+        run.Started(
+            prompt=text, model=text, agent=text, source=text, tools=(text, {"name": text}), context={text: text}
+        ),
         run.MessageReceived(role=text, name=text, content=[{"type": "text", "text": text}]),
         run.ModelCalled(model=text, params={text: text}, messages=(text,)),
         run.ModelResponded(content=text, reasoning=text, finish_reason=text, raw={text: text}),

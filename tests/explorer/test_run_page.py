@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal.domain import agent_run as run
-
 from tests import builders
 from tests.coding_run import EDIT_AT, THOUGHT, coding_run
 from tests.run_pages import address, fresh_timelines, links, page, part, put, put_coding_run, reader, words
@@ -22,7 +21,7 @@ TABS = ("explain", "state", "diff", "payload", "causes")
 
 
 def test_the_edit_is_explained(reader: Client) -> None:
-    """At the edit stand the stated reason with where it is recorded, what was known, what was done and what came of it."""
+    """At the edit stand the stated reason and its place, what was known, what was done and what came of it."""
     said = words(page(reader, address(put_coding_run(), EDIT_AT)))
     assert f"“ {THOUGHT} ” The model’s own stated reason, recorded in event 22 . Not verified." in said
     assert "billing/refunds.py seen in part 1 line in the result of grep event 20" in said
@@ -161,7 +160,13 @@ def test_the_state_names_the_event_of_each_value(reader: Client) -> None:
 
 @pytest.mark.parametrize(
     ("against", "heads"),
-    [("previous", "At 22 At 23"), ("first", "At 1 At 23"), ("final", "At 23 At 200"), ("9", "At 9 At 23"), ("x", "At 22 At 23")],
+    [
+        ("previous", "At 22 At 23"),
+        ("first", "At 1 At 23"),
+        ("final", "At 23 At 200"),
+        ("9", "At 9 At 23"),
+        ("x", "At 22 At 23"),
+    ],
 )
 def test_a_diff_names_its_sides(reader: Client, against: str, heads: str) -> None:
     """The table is headed by the older and the newer version, whatever the cursor is compared with."""
@@ -184,7 +189,7 @@ def test_a_big_payload_is_cut_and_says_so(reader: Client) -> None:
 
 
 def test_a_permalink_leads_to_the_debugger(reader: Client) -> None:
-    """A person is led to the debugger at that event, a program that asks for JSON gets the event as it is on the wire."""
+    """A person is led to the debugger at that event, a program that asks for JSON gets it as on the wire."""
     stream = put_coding_run(30)
     response = reader.get(f"/runs/{stream}/events/23/")
     assert (response.status_code, response["Location"]) == (302, f"/runs/{stream}/?v=23")
@@ -214,7 +219,10 @@ def test_a_running_run_says_when_there_is_more(reader: Client) -> None:
 def test_sub_agents_are_linked_both_ways(reader: Client) -> None:
     """The hand-off leads to the child's run, and the child's head leads back."""
     child = "agent_run-child"
-    put("agent_run-parent", [builders.event(builders.started(prompt="Plan")), builders.event(run.HandedOff(child_run=child))])
+    put(
+        "agent_run-parent",
+        [builders.event(builders.started(prompt="Plan")), builders.event(run.HandedOff(child_run=child))],
+    )
     put(child, [builders.event(builders.started(prompt="Do", parent_run="agent_run-parent"))])
     assert f'href="/runs/{child}/"' in page(reader, address("agent_run-parent", 2))
     assert 'href="/runs/agent_run-parent/"' in page(reader, address(child))
@@ -248,10 +256,21 @@ def test_a_decision_without_a_result_says_so(reader: Client) -> None:
 def test_the_whole_run_can_be_opened_event_by_event(reader: Client) -> None:
     """Every kind of event has an Explain, a State and a Causes tab that render."""
     kinds = [
-        builders.started(), run.MessageReceived(content="hi"), run.ModelCalled(model="m"), builders.responded(),
-        builders.reasoned(path="a.py"), builders.returned(), builders.reasoned(call_id="c2"), builders.failed(call_id="c2"),
-        run.HandedOff(to_agent="x"), run.ContextCompacted(summary="s", dropped_versions=(2,)), run.MemoryWritten(key="k"),
-        run.Answered(response="a"), run.Aborted(reason="r"), run.Graded(rule="r", verdict="fails"), run.Annotated(text="n"),
+        builders.started(),
+        run.MessageReceived(content="hi"),
+        run.ModelCalled(model="m"),
+        builders.responded(),
+        builders.reasoned(path="a.py"),
+        builders.returned(),
+        builders.reasoned(call_id="c2"),
+        builders.failed(call_id="c2"),
+        run.HandedOff(to_agent="x"),
+        run.ContextCompacted(summary="s", dropped_versions=(2,)),
+        run.MemoryWritten(key="k"),
+        run.Answered(response="a"),
+        run.Aborted(reason="r"),
+        run.Graded(rule="r", verdict="fails"),
+        run.Annotated(text="n"),
     ]
     stream = put("agent_run-kinds", [builders.event(kind) for kind in kinds])
     for version in range(1, len(kinds) + 1):

@@ -8,7 +8,6 @@ import pytest
 
 from journal.domain import agent_run as run
 from journal.domain.event import Cause
-
 from tests import builders
 from tests.coding_run import coding_run
 from tests.run_pages import HTMX, address, fresh_timelines, page, put, reader, signed_in, words
@@ -55,7 +54,7 @@ def test_another_project_s_event_is_not_there(twins: dict[str, Client], accept: 
 
 
 def test_the_same_name_is_two_runs(reader: Client) -> None:
-    """Two projects may have a stream of one name: each member sees their own, also when the states are kept in memory."""
+    """Two projects may have a stream of one name: each member sees their own, kept states included."""
     other = signed_in("bob", "other")
     mine = [builders.event(builders.started(prompt="Mine"), id=builders.identity("a"))]
     theirs = [builders.event(builders.started(prompt="Theirs"), id=builders.identity("a"))]

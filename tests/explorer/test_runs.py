@@ -17,6 +17,8 @@ from pytest_django import DjangoAssertNumQueries
 from explorer.models import RunSummary
 from explorer.queries import runs as queries
 from journal.access import Role, add_project, add_user
+from journal.store import get_store
+from tests.builders import event, started
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 PAYLOADS = (
@@ -355,6 +357,18 @@ def test_an_empty_project_says_how_to_begin() -> None:
     viewer.force_login(member("v.ito", "mine"))
     assert "nagare import runs/ --project mine" in engineer.get("/runs/").content.decode()
     assert "Your role in mine is viewer" in viewer.get("/runs/").content.decode()
+
+
+def test_a_list_that_is_behind_does_not_say_that_there_is_nothing(client: Client) -> None:
+    """While the read model is built the journal's word counts; the page asks again and reloads once there are rows."""
+    get_store("mine").append("agent_run-1", [event(started())], expected_version=0)
+    page = client.get("/runs/").content.decode()
+    assert "The run list is being built" in page
+    assert "No runs yet" not in page
+    headers = {"HX-Request": "true", "HX-Target": "building"}
+    assert client.get("/runs/", headers=headers).status_code == 204
+    run(1)
+    assert client.get("/runs/", headers=headers)["HX-Refresh"] == "true"
 
 
 def test_a_run_is_only_running_while_it_is_heard_of() -> None:

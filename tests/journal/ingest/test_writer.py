@@ -130,7 +130,7 @@ def test_references_become_versions() -> None:
     """What a request sent is named by version where it stands in the run already."""
     store = MemoryStore()
     call = EventDraft(key="q", event=run.ModelCalled(messages=(Ref("k1"), {"role": "user", "content": "new"})))
-    note = EventDraft(key="n", event=run.Annotated(text="here", at_version=Ref("q")))
+    note = EventDraft(key="n", event=run.Annotated(text="here", at_version=Ref("q")))  # type: ignore[arg-type]
     imported(store, [*story(2), call, note])
     events = list(store.read_stream(stream_of("default", "test", "s-1")))
     assert events[2].payload["messages"] == [{"version": 2}, {"role": "user", "content": "new"}]
