@@ -13,5 +13,6 @@ urlpatterns = [
     path("runs/<str:stream>/", run.page, name="run"),
     path("runs/<str:stream>/events/<int:version>/", run.permalink, name="event"),
     path("import/", imports.page, name="import"),
+    path("import/sample/", imports.sample, name="sample"),
     path("import/<str:job_id>/", imports.progress, name="import_job"),
 ]

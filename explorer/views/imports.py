@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_http_methods
 
+from explorer import sample as samples
 from explorer.queries import imports as queries
 from journal.access import Permission, ProjectRequest, requires
 from journal.errors import ImportRefused
@@ -47,6 +48,14 @@ def progress(request: ProjectRequest, job_id: str) -> HttpResponse:
     return response
 
 
+@require_http_methods(["POST"])
+@requires(Permission.IMPORT)
+def sample(request: ProjectRequest) -> HttpResponse:
+    """Import the sample run and open it at the event that is worth looking at."""
+    stream = samples.install(request.project.slug)
+    return HttpResponseRedirect(f"{reverse('explorer:run', args=[stream])}?v={samples.VERSION}")
+
+
 def drop_context(request: ProjectRequest) -> dict[str, Any]:
     """Return what the drop zone and the words beside it need."""
     project = request.project.slug
@@ -62,11 +71,10 @@ def _form(request: ProjectRequest, *, refusal: str = "", status: int = 200) -> H
 def _take(request: ProjectRequest) -> HttpResponse:
     """Keep the files, wake a worker, and lead to the page of the job."""
     try:
-        with transaction.atomic():
-            job = import_jobs.submit(
-                project=request.project.slug, user_id=request.user.pk, uploads=request.FILES.getlist("files")
-            )
-            transaction.on_commit(lambda: cast(Any, run_import).delay(job.id), robust=True)
+        job = import_jobs.submit(
+            project=request.project.slug, user_id=request.user.pk, uploads=request.FILES.getlist("files")
+        )
+        transaction.on_commit(lambda: cast(Any, run_import).delay(job.id), robust=True)
     except ImportRefused as refused:
         return _refuse(request, str(refused))
     href = reverse("explorer:import_job", args=[job.id])
