@@ -40,6 +40,7 @@ _IDENTIFIER: Final = re.compile(r"[\w.~@:#+/\\-]{3,200}")
 _PATH_IN_TEXT: Final = re.compile(r"(?:[\w.~-]*/)+[\w.-]+|[\w-]+\.[A-Za-z][A-Za-z0-9]{0,4}\b")
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _LONGEST_TEXT: Final = 1_000
+_FITS: Final = 26
 _MOST_VALUES: Final = 6
 _OTHERS: Final = 3
 _SHORTEST_NAME: Final = 5
@@ -66,6 +67,16 @@ class Known:
     words: str
     note: str = ""
     version: int | None = None
+
+    @property
+    def short(self) -> str:
+        """Return the value as it fits a row: of a long path its end, of anything else its beginning and end."""
+        if len(self.value) <= _FITS:
+            return self.value
+        if "/" not in self.value:
+            return f"{self.value[: _FITS // 2]}…{self.value[-_FITS // 2 + 1 :]}"
+        end = self.value[-_FITS:]
+        return f"…{end[end.find('/') :]}" if "/" in end else f"…{end}"
 
 
 def knowledge(

@@ -60,6 +60,7 @@ class Minimap:
     failures: str
     model: str
     ends: str
+    others: str
     notes: str
     compactions: str
     context: str
@@ -113,17 +114,19 @@ class _Drawing:
         "aborted": "failures",
         "context_compacted": "compactions",
         "annotated": "notes",
+        "graded": "",
     }
     _SHAPES: Final = {
         "decisions": f"{_DECISIONS - 5}l4 5l-4 5l-4-5z",
         "people": f"{_DECISIONS}h0",
         "tools": f"{_TOOLS - 3}v6",
+        "others": f"{_TOOLS - 2}v4",
         "compactions": f"{_TOP}V{_FLOOR:.0f}",
         "notes": "8h0",
     }
     """What stands behind the place of a mark; a line of no length is drawn by its round or square cap."""
 
-    _LANES: Final = ("decisions", "people", "tools", "failures", "model", "ends", "notes", "compactions")
+    _LANES: Final = ("decisions", "people", "tools", "failures", "model", "ends", "others", "notes", "compactions")
 
     def __init__(self, events: int) -> None:
         self.events = events
@@ -134,9 +137,9 @@ class _Drawing:
         self._context: dict[int, int] = {}
 
     def add(self, mark: Mark) -> None:
-        """Take the events of one kind and bucket in. Unknown kinds stand in the lane of tools, where work is."""
+        """Take the events of one kind and bucket in. Kinds without a lane are small ticks in that of tools."""
         self._context[mark.bucket] = max(self._context.get(mark.bucket, 0), mark.context_bytes)
-        lane = self._KINDS.get(mark.kind, "" if mark.kind == "graded" else "tools")
+        lane = self._KINDS.get(mark.kind, "others")
         if not lane:
             return
         if self.is_bucketed and lane in ("decisions", "tools", "model"):

@@ -12,11 +12,11 @@ from typing import Final
 from explorer import timelines
 from explorer.layout import Minimap, minimap
 from explorer.models import EventLine, RunSummary
-from explorer.queries import run_causes, run_lines
+from explorer.queries import run_causes, run_lines, run_steps
 from explorer.queries.run_address import TABS, Address
 from explorer.queries.run_causes import Causes
 from explorer.queries.run_explain import BACK, Explain, explain_panel
-from explorer.queries.run_lines import Cursor, Step, Window
+from explorer.queries.run_lines import Window
 from explorer.queries.run_panels import (
     DiffPanel,
     PayloadPanel,
@@ -26,6 +26,7 @@ from explorer.queries.run_panels import (
     payload_panel,
     state_panel,
 )
+from explorer.queries.run_steps import Cursor, Step
 from journal.domain.agent_run import CATEGORY
 from journal.domain.run_state import CODE_VERSION
 
@@ -133,16 +134,13 @@ def find(project: str, address: Address) -> tuple[Cursor, str] | None:
 
     None where the project has no such run.
     """
-    asked = 1 if address.asked is None else address.asked
-    found = run_lines.cursor_at(project, address.stream, asked, tool=address.tool, text=address.q)
-    if found is not None:
-        return found, ""
-    run = run_lines.run_of(project, address.stream)
+    run = run_steps.run_of(project, address.stream)
     if run is None:
         return None
-    nearest = 1 if asked < 1 else run.events
-    found = run_lines.cursor_at(project, address.stream, nearest, tool=address.tool, text=address.q)
-    return (found, _clamped(asked, nearest)) if found else None
+    asked = 1 if address.asked is None else address.asked
+    nearest = max(1, min(asked, run.events))
+    cursor = run_steps.cursor_at(run, nearest, tool=address.tool, text=address.q)
+    return (cursor, _clamped(asked, nearest) if asked != nearest else "") if cursor else None
 
 
 def _clamped(asked: int, nearest: int) -> str:

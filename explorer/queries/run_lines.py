@@ -1,16 +1,15 @@
-"""The events of a run as rows, marks and neighbours: what every part of the debugger is addressed by.
+"""The events of a run as rows of the list, marks of the minimap and nodes of the graph.
 
 Each function is one query whatever the run's length; a window of rows and the buckets of the minimap are bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import Count, F, IntegerField, Max, Min, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Max, Q, Value
 
 from explorer.layout import Mark, bucket_count
 from explorer.models import EventLine, RunSummary
@@ -18,36 +17,6 @@ from explorer.queries.run_address import Address
 
 WINDOW: Final = 80
 """Versions in one window of the list."""
-
-_LARGEST: Final = 2**62
-_DECISIONS: Final = Q(kind="reasoned")
-_ERRORS: Final = Q(kind__in=("tool_failed", "aborted"))
-_ROWS: Final = Q(folded_into__isnull=True)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """Where a way of stepping leads from the cursor: versions, None where there is no more that way."""
-
-    before: int | None
-    after: int | None
-    count: int = 0
-    first: int | None = None
-    last: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cursor:
-    """The event the page is about, its run, and the steps that lead away from it."""
-
-    line: EventLine
-    run: RunSummary
-    rows: Step
-    decisions: Step
-    errors: Step
-    tool: Step
-    tool_name: str
-    found: Step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,77 +48,6 @@ class Window:
     folded: int
     before: int | None
     after: int | None
-
-
-def run_of(project: str, stream: str) -> RunSummary | None:
-    """Return a run of the project."""
-    return RunSummary.objects.filter(project=project, stream=stream).first()
-
-
-def cursor_at(project: str, stream: str, version: int, *, tool: str = "", text: str = "") -> Cursor | None:
-    """Return the event at `version` with where each way of stepping leads; None where the project has no such event.
-
-    One statement: the neighbours are index look-ups in subqueries. `tool` and `text` are what the reader steps through;
-    without `tool` it is the event's own.
-    """
-    if not 0 < version < _LARGEST:
-        return None
-    same_tool = Q(kind="reasoned", tool=tool) if tool else Q(kind="reasoned", tool=OuterRef("tool"))
-    ways = {"rows": _ROWS, "decisions": _DECISIONS, "errors": _ERRORS, "tool": same_tool}
-    if text:
-        ways["found"] = Q(summary__icontains=text)
-    here = EventLine.objects.filter(run__project=project, run__stream=stream, version=version).select_related("run")
-    line = here.annotate(**_steps(ways)).first()
-    if line is None:
-        return None
-    tool_name = tool or line.tool
-    nothing = Step(before=None, after=None)
-    return Cursor(
-        line=line,
-        run=line.run,
-        rows=_step(line, "rows"),
-        decisions=_step(line, "decisions"),
-        errors=_step(line, "errors"),
-        tool=_step(line, "tool") if tool_name else nothing,
-        tool_name=tool_name,
-        found=_step(line, "found") if text else nothing,
-    )
-
-
-def _steps(ways: Mapping[str, Q]) -> dict[str, Any]:
-    """Name the subqueries: `decisions_before`, `decisions_after`, and so on."""
-    found: dict[str, Any] = {}
-    for name, which in ways.items():
-        lines = EventLine.objects.filter(which, run_id=OuterRef("run_id")).order_by()
-        found[f"{name}_before"] = _edge(lines.filter(version__lt=OuterRef("version")), "-version")
-        found[f"{name}_after"] = _edge(lines.filter(version__gt=OuterRef("version")), "version")
-        found[f"{name}_first"] = _edge(lines, "version")
-        found[f"{name}_last"] = _edge(lines, "-version")
-        if name != "rows":
-            found[f"{name}_count"] = _count(lines)
-    return found
-
-
-def _edge(lines: QuerySet[EventLine], order: str) -> Subquery:
-    return Subquery(lines.order_by(order).values("version")[:1], output_field=IntegerField())
-
-
-def _count(lines: QuerySet[EventLine]) -> Coalesce:
-    counted = lines.values("run_id").annotate(count=Count("pk")).values("count")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
-
-
-def _step(line: EventLine, name: str) -> Step:
-    def value(part: str) -> Any:
-        return getattr(line, f"{name}_{part}", None)
-
-    return Step(
-        before=value("before"),
-        after=value("after"),
-        count=value("count") or 0,
-        first=value("first"),
-        last=value("last"),
-    )
 
 
 def window_of(  # noqa: PLR0913 - bounds, mark and links of one window
@@ -217,7 +115,7 @@ def marks_of(run: RunSummary) -> list[Mark]:
         .order_by()
         .annotate(bucket=bucket)
         .values("bucket", "kind")
-        .annotate(count=Count("pk"), context=Max("context_bytes"), first=Min("version"))
+        .annotate(count=Count("pk"), context=Max("context_bytes"))
         .values_list("bucket", "kind", "count", "context")
         .order_by("bucket", "kind")
     )

@@ -53,7 +53,9 @@ def map_text(run: RunSummary) -> str:
     parts = [figures.counted(run.events, "event")]
     if run.category == "agent_run":
         parts += [figures.counted(run.decisions, "decision"), figures.counted(run.tool_calls, "tool call")]
-        parts.append(figures.counted(run.tool_errors, "tool failure") if run.tool_errors else "no tool failures")
+        parts.append(
+            figures.counted(run.tool_errors, "tool failure") if run.tool_errors else "no tool failures recorded"
+        )
     if run.first_error:
         parts.append(f"first failure at {run.first_error}")
     return ", ".join(parts)

@@ -10,7 +10,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
 from explorer.queries import run as debugger
-from explorer.queries import run_lines
+from explorer.queries import run_lines, run_steps
 from explorer.queries.run_address import Address
 from journal.access import Permission, ProjectRequest, requires
 from journal.domain.codec import on_the_wire
@@ -45,14 +45,14 @@ def page(request: HttpRequest, stream: str) -> HttpResponse:
     return response
 
 
-def _whole(request: HttpRequest, cursor: run_lines.Cursor, address: Address, banner: str) -> HttpResponse:
+def _whole(request: HttpRequest, cursor: run_steps.Cursor, address: Address, banner: str) -> HttpResponse:
     shown = debugger.page(cursor, address, banner)
     if shown is None:
         raise Http404(_NO_RUN)
     return render(request, _TEMPLATE, {"page": shown, "at": shown.inspector, "window": shown.window})
 
 
-def _fragment(request: HttpRequest, cursor: run_lines.Cursor, address: Address, part: str) -> HttpResponse:
+def _fragment(request: HttpRequest, cursor: run_steps.Cursor, address: Address, part: str) -> HttpResponse:
     """Answer a cursor move: the inspector and what hangs on it, and the list where the row is not in view."""
     shown = debugger.inspector(cursor, address)
     if shown is None:
@@ -61,7 +61,7 @@ def _fragment(request: HttpRequest, cursor: run_lines.Cursor, address: Address, 
     return render(request, f"{_TEMPLATE}#move", {"at": shown, "window": window, "is_move": True})
 
 
-def _window(request: HttpRequest, cursor: run_lines.Cursor, address: Address) -> HttpResponse:
+def _window(request: HttpRequest, cursor: run_steps.Cursor, address: Address) -> HttpResponse:
     """Answer an end of the list coming into view: the rows from the address's event on, or those up to it.
 
     The cursor of the page stays where it is; it is the script's to mark.
@@ -75,7 +75,7 @@ def _window(request: HttpRequest, cursor: run_lines.Cursor, address: Address) ->
 
 
 def _live(request: HttpRequest, project: str, address: Address) -> HttpResponse:
-    run = run_lines.run_of(project, address.stream)
+    run = run_steps.run_of(project, address.stream)
     if run is None:
         raise Http404(_NO_RUN)
     shown = address.asked or run.events
@@ -95,7 +95,7 @@ def permalink(request: HttpRequest, stream: str, version: int) -> HttpResponse:
         return _download(_event(project, stream, version), name)
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         response: HttpResponse = JsonResponse(on_the_wire(_event(project, stream, version)))
-    elif run_lines.run_of(project, stream) is None:
+    elif run_steps.run_of(project, stream) is None:
         raise Http404(_NO_RUN)
     else:
         response = HttpResponseRedirect(address.at(version))

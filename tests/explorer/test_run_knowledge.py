@@ -124,3 +124,17 @@ def test_paths_and_identifiers_are_found(arguments: Any, values: tuple[str, ...]
 def test_reading_is_told_by_the_name(tool: str, arguments: dict[str, str], expected: bool) -> None:  # noqa: FBT001
     """A tool whose name has a word for reading gives back what it names; a search does not."""
     assert reads(tool, arguments) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "short"),
+    [
+        ("billing/refunds.py", "billing/refunds.py"),
+        ("/workspace/project/src/library/expr/match.c", "…/src/library/expr/match.c"),
+        ("x" * 20 + "y" * 20, "x" * 13 + "…" + "y" * 12),
+        ("a/" + "b" * 60, "…" + "b" * 26),
+    ],
+)
+def test_a_long_value_keeps_what_tells_it_apart(value: str, short: str) -> None:
+    """Of a long path the end is shown, where the file's name is."""
+    assert Known(value=value, extent="never", words="never read").short == short

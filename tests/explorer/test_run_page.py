@@ -142,6 +142,14 @@ def test_a_search_is_a_way_of_stepping(reader: Client) -> None:
     assert "found 22" in words(part(html, '<nav class="segments"', "</nav>"))
 
 
+@pytest.mark.parametrize("asked", ["%25", "_____", "!", "zzz"])
+def test_a_search_takes_its_text_as_it_stands(reader: Client, asked: str) -> None:
+    """Characters that a database would take for wildcards are looked for themselves."""
+    html = page(reader, address(put_coding_run(30), EDIT_AT, q=asked))
+    assert "found 0" in words(part(html, '<nav class="segments"', "</nav>"))
+    assert (_step(html, "previous"), _step(html, "next")) == (None, None)
+
+
 def test_every_link_of_the_page_opens(reader: Client) -> None:
     """Without a script, rows, tabs, steps, windows and marks are plain links that lead to pages."""
     html = page(reader, address(put_coding_run(), 100, tab="causes"))
