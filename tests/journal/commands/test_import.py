@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,13 @@ from tests.commands import Nagare, command, environment, session
 from tests.zips import zipped
 
 _MEGABYTE: Final = 2**20
+_MEASURED: Final = """
+import json, resource, subprocess, sys
+code, used = subprocess.call(sys.argv[1:]), resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([code, used.ru_maxrss, used.ru_utime + used.ru_stime]), file=sys.stderr)
+"""
+"""Measures a command from a small process: a child's peak begins at its parent's, and the tests' own is large."""
+
 _EVENTS: Final = (
     "SELECT s.name, e.version, e.event_id, e.type, e.data, e.metadata, e.occurred_us"
     " FROM journal_event e JOIN journal_stream s ON s.id = e.stream_id ORDER BY 1, 2"
@@ -29,7 +37,7 @@ _RUNS: Final = (
     "SELECT stream, title, status, events, decisions, tool_calls, tool_errors FROM explorer_runsummary ORDER BY 1"
 )
 _STRANGE: Final = (
-    '<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', '<div hx-post="/evil" hx-trigger="load">',
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', '<div hx-post="/evil" hx-trigger="load">',
     "javascript:alert(1)", "{{ 7*7 }}{% debug %}", '=HYPERLINK("http://evil.example")', "\x1b[2J\x1b]0;owned\x07",
     "\u202egnp.exe", "zero\u200bwidth", "'; DROP TABLE journal_event; --", "../../../etc/passwd", "%s%n{0}${jndi:x}",
     "line\r\n     99  Answered: “all good”", "\ufeffbom", "𝕏 Ω ﷽", "\u2028separated\u2029",
@@ -107,10 +115,10 @@ def test_two_imports_of_a_growing_file_lose_and_double_nothing(data_dir: Path, n
     file = tmp_path / "live.jsonl"
     whole = session("live", 40).splitlines(keepends=True)
     file.write_text("".join(whole[:5]))
-    for end in (25, 55, len(whole)):
+    for begin, end in pairwise((5, 25, 55, len(whole))):
         both = [started(data_dir, "import", str(file)) for _ in range(2)]
         with file.open("a") as writing:
-            writing.writelines(whole[sum(1 for _ in file.open()) : end])
+            writing.writelines(whole[begin:end])
         assert [process.wait(timeout=120) for process in both] == [0, 0]
     report = json.loads(nagare("import", str(file), "--json").stdout)
     (run,) = report["files"][0]["runs"]
@@ -194,16 +202,15 @@ def test_hostile_files_are_refused_in_little_time_and_memory(data_dir: Path, tmp
     folder = folder_of(tmp_path / "in", files=1, turns=1)
     _hostile(folder, kind)
     size = sum(file.stat().st_size for file in folder.iterdir())
-    with (tmp_path / "report.json").open("w+b") as out:
-        process = started(data_dir, "import", str(folder), "--json", stdout=out)
-        _, status, used = os.wait4(process.pid, 0)
-        out.seek(0)
-        report = json.load(out)
-    process.returncode = os.waitstatus_to_exitcode(status)  # it is waited for already
-    assert (process.returncode, report["totals"]["refused"], report["totals"]["runs"]) == (1, 1, 1)
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, *command("import", str(folder), "--json")],
+        env=environment(data_dir), capture_output=True, check=True, timeout=120,
+    )  # fmt: skip
+    report, (code, peak, seconds) = json.loads(done.stdout), json.loads(done.stderr.splitlines()[-1])
+    assert (code, report["totals"]["refused"], report["totals"]["runs"]) == (1, 1, 1)
     assert next(file["reason"] for file in report["files"] if file["status"] == "refused")
-    assert used.ru_utime + used.ru_stime < 20
-    assert used.ru_maxrss * (1024 if sys.platform == "linux" else 1) < 250 * _MEGABYTE + 4 * size
+    assert seconds < 20
+    assert peak * (1024 if sys.platform == "linux" else 1) < 200 * _MEGABYTE + 4 * size
 
 
 def _hostile(folder: Path, kind: str) -> None:
