@@ -153,7 +153,7 @@ def test_the_sources_label_of_the_outcome_is_a_grade_and_a_new_label_another() -
     """The same label again adds nothing."""
     store = MemoryStore()
     for status in ("failure", "failure", "success"):
-        imported(store, story(), outcome=Outcome(status=status, raw={"resolved": status}))  # type: ignore[arg-type]
+        imported(store, story(), outcome=Outcome(status=status, raw={"resolved": status}))
     grades = [event.payload for event in store.read_all() if event.type == "agent_run.graded"]
     assert [(grade["verdict"], grade["raw"]) for grade in grades] == [
         ("failure", {"resolved": "failure"}),
