@@ -18,7 +18,8 @@ def main() -> int:
     The configuration is read before Django is imported, so that every command refuses in the same words.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nagare_web.settings")
-    from django.core.management import execute_from_command_line, get_commands  # noqa: PLC0415 -- needs the line above
+    import django  # noqa: PLC0415 -- needs the line above
+    from django.core.management import execute_from_command_line, get_commands  # noqa: PLC0415
 
     from nagare_web import config  # noqa: PLC0415 -- so that `import nagare_web.cli` reads no environment
 
@@ -30,6 +31,7 @@ def main() -> int:
     except ConfigurationRefused as refused:
         sys.stderr.write(f"nagare: configuration refused: {refused}\n")
         return WRONG_USAGE
+    django.setup()  # before it, Django knows only its own commands, and remembers that
     if unknown := _unknown(sys.argv[1:2], {*get_commands(), "help"}):
         sys.stderr.write(unknown)
         return WRONG_USAGE
