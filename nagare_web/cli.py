@@ -18,12 +18,13 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nagare_web.settings")
     from django.core.management import execute_from_command_line  # noqa: PLC0415 -- needs the line above
 
-    from nagare_web import config  # noqa: PLC0415 -- so that `import nagare_web.cli` reads no environment
+    from nagare_web import config, telemetry  # noqa: PLC0415 -- so that `import nagare_web.cli` reads no environment
 
     try:
-        config.load()
+        settings = config.load()
     except ConfigurationRefused as refused:
         sys.stderr.write(f"nagare: configuration refused: {refused}\n")
         return WRONG_USAGE
+    telemetry.configure(settings.otlp_endpoint, service="nagare")
     execute_from_command_line(sys.argv)
     return 0

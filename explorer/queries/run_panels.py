@@ -16,6 +16,7 @@ from journal.domain.text import in_bytes
 from explorer import timelines
 from explorer.models import EventLine, RunSummary
 from explorer.queries.run_address import Address
+from explorer.traces import Trace, trace_of
 from explorer.tree import Node, leaves, tree, value_text
 
 _PAYLOAD_BYTES: Final = 64_000
@@ -85,6 +86,7 @@ class PayloadPanel:
     schema: int
     id: str
     wire: str
+    trace: Trace | None
 
 
 def state_panel(after: State) -> StatePanel:
@@ -172,6 +174,7 @@ def payload_panel(event: RecordedEvent, address: Address) -> PayloadPanel:
             for name, raw in (("data", event.data), ("metadata", event.metadata))
         ),
         type=event.type, schema=event.schema, id=event.id, wire=address.event(event.version),
+        trace=trace_of(event),
     )
 
 
