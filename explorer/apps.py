@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class ExplorerConfig(AppConfig):
@@ -10,3 +11,9 @@ class ExplorerConfig(AppConfig):
 
     name = "explorer"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Hand out what the settings say."""
+        from explorer import traces  # noqa: PLC0415 - after the apps' registry is there
+
+        traces.use(getattr(settings, "TRACE_URL", None))

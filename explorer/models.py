@@ -5,12 +5,20 @@ List rows carry short text and numbers only; payloads stay in the journal.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
+
+from journal.runtime.read_model import LiveRows
+
+PROJECTION = "explorer"
+"""Whose checkpoint says which generation of rows pages see: `objects` reads that one alone, `every` all."""
 
 
 class RunSummary(models.Model):
     """One stream as the run list shows it. Times are microseconds since 1970; null is "not recorded"."""
 
+    generation = models.PositiveBigIntegerField(default=0)
     project = models.CharField(max_length=64)
     stream = models.CharField(max_length=245)
     category = models.CharField(max_length=64)
@@ -41,12 +49,15 @@ class RunSummary(models.Model):
     time_known = models.BooleanField(default=True)
     position = models.BigIntegerField()
 
+    objects = LiveRows(PROJECTION)
+    every: models.Manager[Any] = models.Manager()
+
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "stream"], name="explorer_run_once")]
+        constraints = [models.UniqueConstraint(fields=["generation", "project", "stream"], name="explorer_run_once")]
         indexes = [
-            models.Index(fields=["project", "-started_us", "-id"], name="explorer_run_recent"),
-            models.Index(fields=["project", "status", "-started_us"], name="explorer_run_status"),
-            models.Index(fields=["project", "parent_run"], name="explorer_run_parent"),
+            models.Index(fields=["generation", "project", "-started_us", "-id"], name="explorer_run_recent"),
+            models.Index(fields=["generation", "project", "status", "-started_us"], name="explorer_run_status"),
+            models.Index(fields=["generation", "project", "parent_run"], name="explorer_run_parent"),
         ]
 
     def __str__(self) -> str:
@@ -77,6 +88,11 @@ class EventLine(models.Model):
     time_known = models.BooleanField(default=True)
     context_bytes = models.BigIntegerField(default=0)
     size_bytes = models.BigIntegerField(default=0)
+    trace_id = models.CharField(max_length=32, default="")
+    span_id = models.CharField(max_length=16, default="")
+
+    objects = LiveRows(PROJECTION, path="run__generation")
+    every: models.Manager[Any] = models.Manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "version"], name="explorer_line_version")]
@@ -84,6 +100,7 @@ class EventLine(models.Model):
             models.Index(fields=["event_id"], name="explorer_line_event"),
             models.Index(fields=["run", "kind", "version"], name="explorer_line_kind"),
             models.Index(fields=["run", "tool", "version"], name="explorer_line_tool"),
+            models.Index(fields=["trace_id", "span_id"], name="explorer_line_trace"),
         ]
 
     def __str__(self) -> str:
@@ -93,17 +110,23 @@ class EventLine(models.Model):
 class CauseLink(models.Model):
     """One link between two events of a project, by event id. The cause may be one the journal does not hold."""
 
+    generation = models.PositiveBigIntegerField(default=0)
     project = models.CharField(max_length=64)
     cause = models.CharField(max_length=36)
     effect = models.CharField(max_length=36)
     kind = models.CharField(max_length=12)
     certainty = models.CharField(max_length=10)
 
+    objects = LiveRows(PROJECTION)
+    every: models.Manager[Any] = models.Manager()
+
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "effect", "cause", "kind"], name="explorer_cause_once")
+            models.UniqueConstraint(
+                fields=["generation", "project", "effect", "cause", "kind"], name="explorer_cause_once"
+            )
         ]
-        indexes = [models.Index(fields=["project", "cause"], name="explorer_cause_down")]
+        indexes = [models.Index(fields=["generation", "project", "cause"], name="explorer_cause_down")]
 
     def __str__(self) -> str:
         return f"{self.cause} {self.kind} {self.effect}"

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from django.db import models
 
-from explorer.bulk import insert
 from explorer.models import CauseLink, EventLine, RunSummary
 from explorer.shape import shape_of
 from journal.domain import agent_run as run
-from journal.domain.aggregate import State, fold, initial
+from journal.domain.aggregate import Headed, State, initial
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
@@ -24,8 +24,12 @@ from journal.domain.lineage import CausalLink, links_of
 from journal.domain.run_state import RunState
 from journal.domain.stream import category
 from journal.domain.text import clip, plain
+from journal.domain.trace import parsed
+from journal.runtime import read_model
+from journal.runtime.bulk import insert
 from journal.runtime.projection import projects
 from journal.store import get_store
+from journal.store.snapshots import repository
 
 _KEPT_STATES = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +38,10 @@ _MOST = 2**63 - 1
 
 _WIDTHS = {"title": 200, "summary": 400, "tool": 200, "call_id": 200}
 """Wide lists cut strings to the column; the full text is in the journal."""
+
+
+_Key = tuple[int, str, str]
+"""A run among the rows of a generation: generation, project, stream."""
 
 
 class Line(msgspec.Struct, kw_only=True):
@@ -56,11 +64,14 @@ class Line(msgspec.Struct, kw_only=True):
     time_known: bool
     context_bytes: int
     size_bytes: int
+    trace_id: str
+    span_id: str
 
 
 class Link(CausalLink, frozen=True, kw_only=True):
     """A `CauseLink` to be inserted."""
 
+    generation: int
     project: str
 
 
@@ -69,31 +80,53 @@ class Explorer:
     """Fills `RunSummary`, `EventLine` and `CauseLink`."""
 
     name = "explorer"
-    code_version = 2
+    code_version = 3
 
     def __init__(self) -> None:
-        self._states: OrderedDict[tuple[str, str], State] = OrderedDict()
+        self._states: OrderedDict[_Key, State] = OrderedDict()
 
-    def handle(self, events: Sequence[RecordedEvent]) -> None:
+    def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
         """Take the next events in, grouped by run so that each run is read and written once per batch."""
-        by_run: dict[tuple[str, str], list[RecordedEvent]] = {}
+        by_run: dict[_Key, list[RecordedEvent]] = {}
         for event in events:
-            by_run.setdefault((event.project, event.stream), []).append(event)
-        summaries = _summaries(by_run)
-        lines = [line for key, fresh in by_run.items() for line in self._extend(*key, fresh, summaries.get(key))]
+            by_run.setdefault((generation, event.project, event.stream), []).append(event)
+        summaries = _summaries(generation, by_run)
+        lines = [line for key, fresh in by_run.items() for line in self._take_in(key, fresh, summaries.get(key))]
         insert(EventLine, lines)
-        insert(CauseLink, _cause_links(events), ignore_conflicts=True)
+        insert(CauseLink, _cause_links(events, generation), ignore_conflicts=True)
 
-    def reset(self) -> None:
-        """Empty the three tables."""
-        self._states.clear()
-        for model in (CauseLink, EventLine, RunSummary):
-            model.objects.all().delete()
+    def discard(self, *, below: int, keep: Collection[int]) -> None:
+        """Delete old generations from the three tables."""
+        read_model.discard([EventLine], below=below, keep=keep, path="run__generation")
+        read_model.discard([CauseLink, RunSummary], below=below, keep=keep)
 
-    def _extend(self, project: str, stream: str, fresh: list[RecordedEvent], summary: RunSummary | None) -> list[Line]:
+    def digest(self, *, generation: int) -> str:
+        """Return a digest of the three tables, without the database's own keys."""
+        links = ("project", "effect", "cause", "kind", "certainty")
+        runs = RunSummary.every.filter(generation=generation).order_by("project", "stream")
+        lines = EventLine.every.filter(run__generation=generation).order_by("run__project", "run__stream", "version")
+        causes = CauseLink.every.filter(generation=generation).order_by(*links)
+        return read_model.digest(
+            (
+                runs.values_list(*_columns(RunSummary, but={"id", "generation"})).iterator(),
+                lines.values_list("run__project", "run__stream", *_columns(EventLine, but={"id", "run_id"})).iterator(),
+                causes.values_list(*links).iterator(),
+            )
+        )
+
+    def _take_in(self, key: _Key, fresh: list[RecordedEvent], summary: RunSummary | None) -> list[Line]:
+        """Bring a run up to its newest event; one that lacks an event in its middle is made again from its stream."""
+        if summary is None or fresh[0].version > summary.events:
+            return self._extend(key, fresh, summary)
+        _, project, stream = key
+        until = max(summary.events, fresh[-1].version)
+        summary.delete()
+        return self._extend(key, list(get_store(project).read_stream(stream, until=until)), None)
+
+    def _extend(self, key: _Key, fresh: list[RecordedEvent], summary: RunSummary | None) -> list[Line]:
         """Bring a run's summary up to its newest event, and return the new lines, which are not stored yet."""
-        state = self._state_before(project, stream, fresh[0].version)
-        summary = summary or _new_summary(fresh[0])
+        state = self._state_before(key, fresh[0].version)
+        summary = summary or _new_summary(fresh[0], generation=key[0])
         lines: dict[int, Line] = {}
         for event in fresh:
             state.apply(event)
@@ -106,47 +139,61 @@ class Explorer:
         summary.save()
         for line in lines.values():
             line.run_id = summary.pk
-        self._keep((project, stream), state)
+        self._keep(key, state)
         return list(lines.values())
 
-    def _state_before(self, project: str, stream: str, version: int) -> State:
-        kept = self._states.pop((project, stream), None)
+    def _state_before(self, key: _Key, version: int) -> State:
+        kept = self._states.pop(key, None)
         if kept is not None and kept.version == version - 1:
             return kept
+        _, project, stream = key
         if version == 1:
             return initial(stream)
-        return fold(stream, get_store(project).read_stream(stream, until=version - 1))
+        return repository(project).load_at_version(stream, version - 1)
 
-    def _keep(self, key: tuple[str, str], state: State) -> None:
+    def _keep(self, key: _Key, state: State) -> None:
         self._states[key] = state
         while len(self._states) > _KEPT_STATES:
             self._states.popitem(last=False)
 
 
-def _summaries(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], RunSummary]:
+def _columns(model: type[models.Model], *, but: Collection[str]) -> list[str]:
+    fields = model._meta.concrete_fields  # noqa: SLF001 - Django's documented name
+    return [field.attname for field in fields if field.attname not in but]
+
+
+def _summaries(generation: int, keys: Iterable[_Key]) -> dict[_Key, RunSummary]:
     """Return the summaries there are of some runs."""
     by_project: dict[str, list[str]] = {}
-    for project, stream in keys:
+    for _, project, stream in keys:
         by_project.setdefault(project, []).append(stream)
     return {
-        (project, found.stream): found
+        (generation, project, found.stream): found
         for project, streams in by_project.items()
-        for found in RunSummary.objects.filter(project=project, stream__in=streams)
+        for found in RunSummary.every.filter(generation=generation, project=project, stream__in=streams)
     }
 
 
-def _cause_links(events: Iterable[RecordedEvent]) -> list[Link]:
+def _cause_links(events: Iterable[RecordedEvent], generation: int) -> list[Link]:
     """What is longer than an id is none of the journal's, and is cut to the column as any text is."""
     return [
-        Link(project=event.project, cause=link.cause[:36], effect=link.effect, kind=link.kind, certainty=link.certainty)
+        Link(
+            generation=generation,
+            project=event.project,
+            cause=link.cause[:36],
+            effect=link.effect,
+            kind=link.kind,
+            certainty=link.certainty,
+        )
         for event in events
         for link in links_of(event)
     ]
 
 
-def _new_summary(event: RecordedEvent) -> RunSummary:
+def _new_summary(event: RecordedEvent, *, generation: int) -> RunSummary:
     at = _microseconds(event)
     return RunSummary(
+        generation=generation,
         project=event.project,
         stream=event.stream,
         category=category(event.stream),
@@ -199,6 +246,8 @@ def _total(summary: RunSummary, state: State, newest: RecordedEvent) -> None:
     summary.position = newest.position
     if not isinstance(state, RunState):
         summary.status = "recorded"
+        if isinstance(state, Headed):
+            summary.title = clip(state.headline(), 300) or summary.stream
         return
     seen = state.summary()
     summary.status = seen["status"] or "running"
@@ -218,11 +267,12 @@ def _fitting(value: float) -> float | None:
 def _line(event: RecordedEvent, decoded: run.AnyEvent, state: State) -> Line:
     explanation = explain(event)
     known = state if isinstance(state, RunState) else None
+    trace = parsed(event.meta.traceparent)
     return Line(
         version=event.version,
         event_id=event.id,
         position=event.position,
-        kind="unknown" if isinstance(decoded, Unknown) else event.type.rpartition(".")[2][:24],
+        kind=_kind(event, decoded),
         title=clip(explanation.title, _WIDTHS["title"]),
         summary=clip(explanation.summary, _WIDTHS["summary"]),
         tool=clip(getattr(decoded, "tool_name", None) or "", _WIDTHS["tool"]),
@@ -234,7 +284,20 @@ def _line(event: RecordedEvent, decoded: run.AnyEvent, state: State) -> Line:
         time_known=event.meta.time == "recorded",
         context_bytes=known.context_bytes if known else 0,
         size_bytes=len(event.data),
+        trace_id=trace.trace_id if trace else "",
+        span_id=trace.span_id if trace else "",
     )
+
+
+def _kind(event: RecordedEvent, decoded: run.AnyEvent) -> str:
+    """Return the last part of an agent run's event type: pages give each a sign and a meaning.
+
+    Other apps' events may end in the same words and mean something else, so they are all of one kind.
+    """
+    if isinstance(decoded, Unknown):
+        return "unknown"
+    family, _, name = event.type.rpartition(".")
+    return name[:24] if family == run.CATEGORY else "event"
 
 
 def _join(summary: RunSummary, lines: dict[int, Line]) -> None:
@@ -254,7 +317,7 @@ def _join(summary: RunSummary, lines: dict[int, Line]) -> None:
         if before in known and known[before].kind == "model_called":
             known[before].folded_into = version
             _time(known[before], lines[version])
-    EventLine.objects.bulk_update(earlier.values(), ["pair", "folded_into"], batch_size=200)
+    EventLine.every.bulk_update(earlier.values(), ["pair", "folded_into"], batch_size=200)
 
 
 def _stored(summary: RunSummary, versions: Collection[int]) -> dict[int, EventLine]:
@@ -265,7 +328,7 @@ def _stored(summary: RunSummary, versions: Collection[int]) -> dict[int, EventLi
     return {
         line.version: line
         for start in range(0, len(wanted), 500)
-        for line in EventLine.objects.filter(run=summary, version__in=wanted[start : start + 500])
+        for line in EventLine.every.filter(run=summary, version__in=wanted[start : start + 500])
     }
 
 

@@ -13,6 +13,7 @@ from threading import Lock
 from journal.domain.aggregate import State, Timeline
 from journal.domain.event import RecordedEvent
 from journal.store import get_store
+from journal.store.snapshots import Kept
 
 KEPT_RUNS = 32
 
@@ -104,7 +105,7 @@ class _Reader:
 
 def _entry(project: str, stream: str) -> _Entry:
     with _guard:
-        entry = _kept.pop((project, stream), None) or _Entry(timeline=Timeline(stream))
+        entry = _kept.pop((project, stream), None) or _Entry(timeline=Timeline(stream, snapshots=Kept(project)))
         _kept[project, stream] = entry
         while len(_kept) > KEPT_RUNS:
             _kept.popitem(last=False)

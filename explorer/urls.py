@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from explorer.views import imports, run, runs
+from explorer.views import imports, run, runs, traces
 
 app_name = "explorer"
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("runs/", runs.listing, name="runs"),
     path("runs/<str:stream>/", run.page, name="run"),
     path("runs/<str:stream>/events/<int:version>/", run.permalink, name="event"),
+    path("by-trace/<str:trace_id>/<str:span_id>/", traces.by_trace, name="by_trace"),
     path("import/", imports.page, name="import"),
     path("import/sample/", imports.sample, name="sample"),
     path("import/<str:job_id>/", imports.progress, name="import_job"),

@@ -7,12 +7,13 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class JournalConfig(AppConfig):
-    """Finds explainers, projections and import formats of all installed apps, by modules of these names."""
+    """Finds aggregates, explainers, projections, process managers, effects and import formats by modules of these names."""
 
     name = "journal"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         """Load the modules other apps add."""
-        autodiscover_modules("explainers", "projections", "import_formats")
+        autodiscover_modules("aggregates", "explainers", "projections", "process_managers", "effects", "import_formats")
+        from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs

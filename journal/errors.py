@@ -5,6 +5,7 @@
     │   ├── WrongExpectedVersion     another writer was first
     │   ├── EventIdReused            a known id came with other content, or mixed with new ones
     │   └── PayloadRefused           bytes that cannot be kept exactly as they came
+    ├── CommandRejected              an aggregate decided against a command
     ├── StreamNotFound · EventNotFound · VersionNotFound
     ├── NotPermitted                 the person or token may not do this
     ├── ImportRefused                a file that cannot be taken, with place and reason
@@ -59,6 +60,25 @@ class PayloadRefused(AppendRefused):
         self.reason = reason
         self.way_out = way_out
         super().__init__(f"{what} refused: {reason}; {way_out}")
+
+
+class CommandRejected(JournalError):
+    """An aggregate decided against a command; nothing was stored. Rules raise it with the reason alone."""
+
+    def __init__(self, reason: str, *, stream: str | None = None, command: str | None = None) -> None:
+        self.reason = reason
+        self.stream = stream
+        self.command = command
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        what = f"{self.command} for {self.stream!r} was rejected: " if self.stream else ""
+        return what + self.reason
+
+    def concerns(self, *, stream: str, command: str) -> None:
+        """Say whose decision it was, unless it is known."""
+        self.stream = self.stream or stream
+        self.command = self.command or command
 
 
 class StreamNotFound(JournalError):

@@ -21,13 +21,13 @@ def main() -> int:
     import django  # noqa: PLC0415 -- needs the line above
     from django.core.management import execute_from_command_line, get_commands  # noqa: PLC0415
 
-    from nagare_web import config  # noqa: PLC0415 -- so that `import nagare_web.cli` reads no environment
+    from nagare_web import config, telemetry  # noqa: PLC0415 -- so that `import nagare_web.cli` reads no environment
 
     if sys.argv[1:2] in (["--version"], ["version"]):
         sys.stdout.write(f"nagare {_version()}\n")
         return 0
     try:
-        config.load()
+        settings = config.load()
     except ConfigurationRefused as refused:
         sys.stderr.write(f"nagare: configuration refused: {refused}\n")
         return WRONG_USAGE
@@ -35,6 +35,7 @@ def main() -> int:
     if unknown := _unknown(sys.argv[1:2], {*get_commands(), "help"}):
         sys.stderr.write(unknown)
         return WRONG_USAGE
+    telemetry.configure(settings.otlp_endpoint, service="nagare")
     execute_from_command_line(sys.argv)
     return 0
 

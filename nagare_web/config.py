@@ -31,6 +31,9 @@ PREFIX: Final = "NAGARE_"
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 DATABASE_SCHEMES: Final = ("sqlite",)
 REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+EMAIL_SCHEMES: Final = ("smtp", "smtp+tls", "smtp+ssl")
+CONSOLE_EMAIL: Final = "consolemail://"
+LOCAL_URL: Final = "http://127.0.0.1:8000"
 SHORTEST_SECRET_KEY: Final = 50
 """Characters; what `check --deploy` asks for."""
 
@@ -53,6 +56,11 @@ class Config:
     log_format: LogFormat
     log_level: LogLevel
     otlp_endpoint: str | None
+    trace_url: str | None
+    public_url: str
+    email_url: str = dataclasses.field(repr=False)
+    email_from: str
+    allow_private_webhooks: bool
     given: frozenset[str]
     """Names of the variables that were set, without the prefix: the rest are defaults."""
 
@@ -97,6 +105,11 @@ def read() -> Config:
         log_format=cast("LogFormat", _choice(_text(env, "LOG_FORMAT"), "LOG_FORMAT", get_args(LogFormat), "auto")),
         log_level=cast("LogLevel", _choice(_text(env, "LOG_LEVEL"), "LOG_LEVEL", get_args(LogLevel), "INFO")),
         otlp_endpoint=_url(_text(env, "OTLP_ENDPOINT"), "OTLP_ENDPOINT", schemes=("http", "https")),
+        trace_url=_trace_url(_text(env, "TRACE_URL")),
+        public_url=(_url(_text(env, "PUBLIC_URL"), "PUBLIC_URL", schemes=("http", "https")) or LOCAL_URL).rstrip("/"),
+        email_url=_email_url(_text(env, "EMAIL_URL")),
+        email_from=_text(env, "EMAIL_FROM") or "nagare@localhost",
+        allow_private_webhooks=_parsed(env.bool, "ALLOW_PRIVATE_WEBHOOKS", default=False),
         given=_given(),
     )
 
@@ -182,6 +195,25 @@ def _url(value: str | None, name: str, *, schemes: tuple[str, ...]) -> str | Non
     if not (parts.hostname or parts.scheme == "unix"):
         raise _refused(name, "names no host")
     return value
+
+
+def _trace_url(value: str | None) -> str | None:
+    """Return the address template of an external tool's trace page: it names the trace, and nothing we cannot fill in."""
+    if value is None:
+        return None
+    shown = value.replace("{trace_id}", "0").replace("{span_id}", "0")
+    if "{" in shown or "}" in shown:
+        raise _refused("TRACE_URL", "may hold {trace_id} and {span_id} in braces, and nothing else")
+    if "{trace_id}" not in value:
+        raise _refused("TRACE_URL", "must hold {trace_id}, such as https://jaeger.example/trace/{trace_id}")
+    _url(shown, "TRACE_URL", schemes=("http", "https"))
+    return value
+
+
+def _email_url(value: str | None) -> str:
+    """Return where mail is handed over; the password in it is never part of a message."""
+    url = _url(value, "EMAIL_URL", schemes=EMAIL_SCHEMES) if value and value != CONSOLE_EMAIL else CONSOLE_EMAIL
+    return url or CONSOLE_EMAIL
 
 
 def _hosts(value: str | None) -> tuple[str, ...]:

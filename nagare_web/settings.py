@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from csp.constants import NONCE, NONE, SELF
@@ -215,6 +216,25 @@ else:
         "control_folder": str(_BROKER / "control"),
         "polling_interval": 0.05,
     }
+
+# --- Alerts -----------------------------------------------------------------------------------------------------------
+
+_MAIL = urlsplit(CONFIG.email_url)
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _MAIL.scheme.startswith('smtp') else 'console'}.EmailBackend"
+EMAIL_HOST = _MAIL.hostname or "localhost"
+EMAIL_USE_SSL = _MAIL.scheme == "smtp+ssl"
+EMAIL_USE_TLS = _MAIL.scheme == "smtp+tls"
+EMAIL_PORT = _MAIL.port or (465 if EMAIL_USE_SSL else 587 if EMAIL_USE_TLS else 25)
+EMAIL_HOST_USER = unquote(_MAIL.username or "")
+EMAIL_HOST_PASSWORD = unquote(_MAIL.password or "")
+EMAIL_TIMEOUT = 10  # less than a claimed dispatch is left to its worker
+DEFAULT_FROM_EMAIL = CONFIG.email_from
+PUBLIC_URL = CONFIG.public_url
+ALLOW_PRIVATE_WEBHOOKS = CONFIG.allow_private_webhooks
+
+# --- Traces -----------------------------------------------------------------------------------------------------------
+
+TRACE_URL = CONFIG.trace_url
 
 # --- Logs -------------------------------------------------------------------------------------------------------------
 

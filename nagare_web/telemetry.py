@@ -1,4 +1,6 @@
-"""OpenTelemetry of the project itself: a span a request, exported only where NAGARE_OTLP_ENDPOINT says where to.
+"""OpenTelemetry of the project itself: a span a request, the journal's own spans, and its metrics.
+
+All of it is exported only where NAGARE_OTLP_ENDPOINT says where to.
 
 Without an endpoint the SDK is not even imported. The API then makes spans that record nothing but still carry an
 incoming trace context on, so that log lines can be joined with the caller's trace either way.
@@ -9,7 +11,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from opentelemetry import propagate, trace
+from opentelemetry import metrics, propagate, trace
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -19,18 +21,32 @@ if TYPE_CHECKING:
 SERVER_ERROR = 500
 
 
-def configure(endpoint: str | None, *, service: str) -> None:
-    """Send spans in batches to `endpoint`, the base URL of an OTLP/HTTP collector. Does nothing without one."""
-    if endpoint is None:
+def configure(endpoint: str | None, *, service: str, has_gauges: bool = False) -> None:
+    """Send spans and metrics to `endpoint`, the base URL of an OTLP/HTTP collector. Does nothing without one.
+
+    `has_gauges` is for one process of an installation: what the tables say would be counted again by every other.
+    """
+    if endpoint is None or not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 -- costly
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 -- costly
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415 -- costly
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415 -- costly
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 -- costly
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 -- costly
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 -- costly
 
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
+    base = endpoint.rstrip("/")
+    resource = Resource.create({"service.name": service, "service.instance.id": secrets.token_hex(8)})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{base}/v1/traces")))
     trace.set_tracer_provider(provider)
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{base}/v1/metrics"))
+    metrics.set_meter_provider(MeterProvider([reader], resource=resource))
+    if has_gauges:
+        from journal.runtime import tracing  # noqa: PLC0415 -- needs Django to be set up
+
+        tracing.observe()
 
 
 def request_span(request: HttpRequest) -> AbstractContextManager[trace.Span]:

@@ -119,9 +119,13 @@ class Page:
         return self.inspector.run
 
     @property
-    def reducer(self) -> int:
-        """Return the version of the code that folds agent runs: another may give another state."""
-        return CODE_VERSION
+    def folded_by(self) -> str:
+        """Say what makes the state: other code may give another one."""
+        if self.run.category == CATEGORY:
+            return f"state by reducer agent_run v{CODE_VERSION}"
+        if has_state(self.run.category):
+            return f"state by the aggregate {self.run.category}"
+        return "state of a stream without a reducer: the newest data of each type"
 
     @property
     def address(self) -> Address:

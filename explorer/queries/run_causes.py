@@ -10,8 +10,9 @@ import msgspec
 from django.db import connection
 
 from explorer.layout import Arc, Graph, cause_graph
-from explorer.models import EventLine, RunSummary
+from explorer.models import PROJECTION, EventLine, RunSummary
 from journal.domain.lineage import CausalLink, Walk, ancestors
+from journal.runtime.read_model import live_generation_sql
 
 MOST: Final = 60
 """Nodes of the graph, the event itself included."""
@@ -22,21 +23,23 @@ _WORDS: Final = 4
 
 # UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands inside, since it
 # is what ends the recursion early. Effects are the direct ones only.
-_LINKS: Final = """
+_LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
+_LINKS: Final = f"""
 WITH RECURSIVE up(id) AS (
     SELECT %s
     UNION
-    SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.project = %s
+    SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id
+    WHERE link.{_LIVE} AND link.project = %s
     LIMIT %s
 )
 SELECT link.cause, link.effect, link.kind, link.certainty, 1
-FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.project = %s
+FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.{_LIVE} AND link.project = %s
 UNION ALL
 SELECT * FROM (
-    SELECT cause, effect, kind, certainty, 0 FROM explorer_causelink WHERE project = %s AND cause = %s
+    SELECT cause, effect, kind, certainty, 0 FROM explorer_causelink WHERE {_LIVE} AND project = %s AND cause = %s
     ORDER BY id LIMIT %s
 )
-"""
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,8 +186,9 @@ def _effects(line: EventLine, links: Links, by_id: dict[str, EventLine]) -> list
 
 
 def _is_broken(known: EventLine, walk: Walk) -> bool:
-    """A run begins somewhere; anything else without a cause is where the record breaks off."""
-    return known.kind != "started" and not any(link.effect == known.event_id for link in walk.links)
+    """A run begins somewhere, and so does any other stream; else what has no cause is where the record breaks off."""
+    begins = known.kind == "started" or (known.kind == "event" and known.version == 1)
+    return not begins and not any(link.effect == known.event_id for link in walk.links)
 
 
 def _words(known: EventLine, links: Sequence[CausalLink], by_id: dict[str, EventLine], *, broken: bool) -> str:
@@ -198,7 +202,9 @@ def _words(known: EventLine, links: Sequence[CausalLink], by_id: dict[str, Event
     if parts:
         shown = ", ".join(parts[:_WORDS])
         return f"{shown} and {len(parts) - _WORDS} more" if len(parts) > _WORDS else shown
-    return "no causation id recorded" if broken else "the run begins here"
+    if broken:
+        return "no causation id recorded"
+    return "the run begins here" if known.kind == "started" else "the stream begins here"
 
 
 def _nearest(line: EventLine, walk: Walk, by_id: dict[str, EventLine]) -> EventLine | None:

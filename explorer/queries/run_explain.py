@@ -15,7 +15,7 @@ from journal.domain import agent_run as run
 from journal.domain.aggregate import State
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
-from journal.domain.explain import explain
+from journal.domain.explain import Explanation, explain
 from journal.domain.run_state import RunState
 from journal.domain.text import amount, in_bytes, parsed, plain, size_bytes
 from journal.explainers import described
@@ -103,8 +103,8 @@ def explain_panel(
         did=did(call.args_json) if call else None,
         tool=call.tool_name if call else "",
         call=_call(call) if call else "",
-        facts=_facts(decoded),
-        words=_words(decoded),
+        facts=_tagged(said) if line.kind == "event" else _facts(decoded),
+        words=_told(said) if line.kind == "event" else _words(decoded),
         then=then,
         then_missing=missing,
         spent=_spent(after(moment)),
@@ -278,6 +278,15 @@ def _words(event: run.AnyEvent) -> tuple[Words, ...]:  # noqa: C901, PLR0911, PL
             return _said(Note=event.text)
         case _:
             return ()
+
+
+def _tagged(said: Explanation) -> tuple[Fact, ...]:
+    """Return what the explainer of another app's event named; of that event nothing more is known here."""
+    return tuple(Fact(name=name, value=value) for name, value in said.tags.items())
+
+
+def _told(said: Explanation) -> tuple[Words, ...]:
+    return _said(Summary=said.summary, Detail=said.detail)
 
 
 def _given(**facts: str | None) -> tuple[Fact, ...]:

@@ -11,6 +11,7 @@ import msgspec
 from explorer import timelines
 from explorer.models import EventLine, RunSummary
 from explorer.queries.run_address import Address
+from explorer.traces import Trace, trace_of
 from explorer.tree import Node, leaves, tree, value_text
 from journal.domain.aggregate import State
 from journal.domain.diff import MISSING, Change, diff
@@ -84,6 +85,7 @@ class PayloadPanel:
     schema: int
     id: str
     wire: str
+    trace: Trace | None
 
 
 def state_panel(after: State) -> StatePanel:
@@ -178,6 +180,7 @@ def payload_panel(event: RecordedEvent, address: Address) -> PayloadPanel:
         schema=event.schema,
         id=event.id,
         wire=address.event(event.version),
+        trace=trace_of(event),
     )
 
 

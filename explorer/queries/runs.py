@@ -28,6 +28,9 @@ _FACET_RUNS: Final = 500
 _FACET_VALUES: Final = 6
 _LIVE_FOR: Final = timedelta(hours=1)
 _BAD_OUTCOMES: Final = frozenset({"failure", "error"})
+_NOT_OURS: Final = ~(Q(category__in=("alerts", "job")) | Q(category__startswith="process_"))
+"""What the runtime keeps in streams of its own can be opened like any stream, but is nobody's run."""
+
 _CURSOR: Final = re.compile(r"(-?\d{1,18})\.(\d{1,18})")
 _FACETS: Final = ("agent", "model", "tool", "source", "user")
 
@@ -198,7 +201,7 @@ def matching(project: str, query: Query, now: datetime) -> QuerySet[RunSummary]:
 
 
 def _newest(project: str) -> QuerySet[RunSummary]:
-    return searchable(RunSummary.objects.filter(project=project)).order_by("-started_us", "-id")
+    return searchable(RunSummary.objects.filter(_NOT_OURS, project=project)).order_by("-started_us", "-id")
 
 
 def _asked(query: Query, now: datetime) -> Q:
@@ -302,7 +305,7 @@ def _tabs(query: Query, counts: dict[str, int]) -> list[Tab]:
 def _known_values(project: str) -> dict[str, Counter[str]]:
     """Return how often the newest runs have each value of the keys that the menu offers."""
     known: dict[str, Counter[str]] = {key: Counter() for key in _FACETS}
-    newest = RunSummary.objects.filter(project=project).order_by("-started_us", "-id")
+    newest = RunSummary.objects.filter(_NOT_OURS, project=project).order_by("-started_us", "-id")
     for agent, model, tools, source, user in newest.values_list("agent", "model", "tools", "source", "subject")[
         :_FACET_RUNS
     ]:

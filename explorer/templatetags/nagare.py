@@ -42,6 +42,7 @@ KIND_NAMES: Final = {
     "graded": "verdict",
     "graded-fails": "failing verdict",
     "annotated": "note",
+    "event": "event",
     "unknown": "event of an unknown type",
 }
 """What a screen reader says for each kind of event, before its sentence."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
 from journal.domain.event import RecordedEvent
 from journal.domain.stream import category
 from journal.errors import StreamNotFound, VersionNotFound
+
+FAR: Final = 1_000
+"""Events that are folded in a few milliseconds: below this a snapshot saves nothing."""
 
 
 class State(Protocol):
@@ -35,6 +38,39 @@ class State(Protocol):
 
     def removed_at(self, pointer: str, gone: Any) -> int | None:
         """Return the version that removed what stood at `pointer`, or None where the state does not keep that."""
+
+
+@runtime_checkable
+class Headed(Protocol):
+    """A state that has a name for lists of streams."""
+
+    def headline(self) -> str:
+        """Return it; empty where nothing is known yet that would tell this stream from others."""
+
+
+@runtime_checkable
+class Freezable(State, Protocol):
+    """A state that can be kept as bytes. `folded_by` names the modules whose code made it what it is."""
+
+    folded_by: ClassVar[tuple[str, ...]]
+    stream: str
+
+    def freeze(self) -> bytes:
+        """Return everything that `thaw` needs to go on folding."""
+
+    @classmethod
+    def thaw(cls, frozen: bytes) -> Self:
+        """Return the state that was frozen."""
+
+
+class Snapshots(Protocol):
+    """States that were kept on the way. Any of them may be missing at any time."""
+
+    def nearest(self, stream: str, version: int | None) -> State | None:
+        """Return the newest kept state at or before `version`, None being the newest of all; the caller's own."""
+
+    def pass_by(self, state: State) -> None:
+        """Keep the state if its version is one to keep. Never fails."""
 
 
 class Reads(Protocol):
@@ -64,6 +100,11 @@ def aggregate(name: str) -> Callable[[Callable[[str], State]], Callable[[str], S
     return register
 
 
+def has_state(name: str) -> bool:
+    """Return whether an app has registered the state of a category."""
+    return name in _initial
+
+
 def initial(stream: str) -> State:
     """Return the empty state of a stream."""
     return _initial.get(category(stream), PlainState)(stream)
@@ -78,10 +119,11 @@ def fold(stream: str, events: Iterable[RecordedEvent]) -> State:
 
 
 class Repository:
-    """Loads states from a store."""
+    """Loads states from a store, from the nearest snapshot on where it is given `snapshots`."""
 
-    def __init__(self, store: Reads) -> None:
+    def __init__(self, store: Reads, *, snapshots: Snapshots | None = None) -> None:
         self._store = store
+        self._snapshots = snapshots
 
     def load(self, stream: str) -> State:
         """Return the newest state.
@@ -89,7 +131,7 @@ class Repository:
         Raises:
             StreamNotFound: the stream has no events.
         """
-        state = fold(stream, self._store.read_stream(stream))
+        state = self._folded(stream, None)
         if not state.version:
             raise StreamNotFound(stream=stream, project=self._store.project)
         return state
@@ -106,31 +148,49 @@ class Repository:
             raise StreamNotFound(stream=stream, project=self._store.project)
         if not 0 <= version <= newest:
             raise VersionNotFound(stream=stream, version=version, newest=newest)
-        return fold(stream, self._store.read_stream(stream, until=version) if version else ())
+        return self._folded(stream, version) if version else initial(stream)
+
+    def _folded(self, stream: str, until: int | None) -> State:
+        state = self._snapshots.nearest(stream, until) if self._snapshots else None
+        state = state or initial(stream)
+        for event in self._store.read_stream(stream, after=state.version, until=until):
+            state.apply(event)
+            if self._snapshots:
+                self._snapshots.pass_by(state)
+        return state
 
 
 class Timeline:
     """States of one stream at any version, with forks kept on the way so that moving about is cheap.
 
     A prefix of a stream never changes, so a kept fork never expires. At most `keep` forks are held; where there are
-    more, every second one goes and the distance between them doubles.
+    more, every second one goes and the distance between them doubles. A far jump begins at a snapshot, if there is one.
     """
 
-    def __init__(self, stream: str, *, keep: int = 64, every: int = 100) -> None:
+    def __init__(self, stream: str, *, keep: int = 64, every: int = 100, snapshots: Snapshots | None = None) -> None:
         self._stream = stream
         self._keep = keep
         self._every = every
+        self._snapshots = snapshots
         self._forks: list[State] = [initial(stream)]
 
     def at(self, version: int, read: Callable[[int, int], Iterable[RecordedEvent]]) -> State:
         """Return the state after `version`; `read(after, until)` gives the events from the nearest kept fork on."""
         place = bisect_right(self._forks, version, key=lambda fork: fork.version) - 1
-        state = self._forks[place].fork()
+        state = self._nearest(self._forks[place], version)
         for event in read(state.version, version) if version > state.version else ():
             state.apply(event)
+            if self._snapshots:
+                self._snapshots.pass_by(state)
             if state.version % self._every == 0 and state.version > self._forks[-1].version:
                 self._add(state.fork())
         return state
+
+    def _nearest(self, fork: State, version: int) -> State:
+        kept = (
+            self._snapshots.nearest(self._stream, version) if self._snapshots and version - fork.version > FAR else None
+        )
+        return kept if kept is not None and kept.version > fork.version else fork.fork()
 
     def _add(self, fork: State) -> None:
         self._forks.append(fork)

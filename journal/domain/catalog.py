@@ -26,6 +26,21 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Both(msgspec.Struct, frozen=True, kw_only=True):
+    """An event's data as it is stored and as this code reads it, side by side.
+
+    `upcast` is None where this code cannot read it, and `reason` says why; `is_changed` is whether the two differ.
+    """
+
+    type: str
+    schema: int
+    newest: int | None
+    raw: dict[str, Any]
+    upcast: dict[str, Any] | None
+    is_changed: bool
+    reason: str = ""
+
+
 class Catalog:
     """The known event types. One instance per process, filled at import of the modules that define events."""
 
@@ -100,7 +115,25 @@ class Catalog:
         Raises:
             KeyError: no upcaster leads from a schema version on the way.
         """
-        return self._upcast(event.type, event.schema, dict(event.payload))
+        return self._upcast(event.type, event.schema, msgspec.json.decode(event.data))
+
+    def both(self, event: RecordedEvent) -> Both:
+        """Return the event's data as stored and as read, for showing what upcasters made of it. Never fails."""
+        newest = self.schema_of(event.type)
+        decoded = self.decode(event)
+        if isinstance(decoded, Unknown):
+            upcast, reason = None, decoded.reason
+        else:
+            upcast, reason = self.upcast(event), ""
+        return Both(
+            type=event.type,
+            schema=event.schema,
+            newest=newest,
+            raw=event.payload,
+            upcast=upcast,
+            is_changed=upcast is not None and upcast != event.payload,
+            reason=reason,
+        )
 
     def _upcast(self, name: str, schema: int, data: dict[str, Any]) -> dict[str, Any]:
         for step in range(schema, self.schema_of(name) or schema):
@@ -114,3 +147,8 @@ def _unknown(name: str, schema: int, data: bytes, reason: str) -> Unknown:
 
 catalog = Catalog()
 """The process's catalog."""
+
+
+def both(event: RecordedEvent) -> Both:
+    """Return an event's data as stored and as read by the process's catalog. See `Catalog.both`."""
+    return catalog.both(event)

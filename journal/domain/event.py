@@ -28,6 +28,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     """What is known about an event beside its data (contract §2).
 
     `time` is "unknown" where the source recorded no time: `occurred_at` is then only the moment of import.
+    `dispatch_id` is set on the events with which a receiver answers a dispatch.
     """
 
     correlation_id: str | None = None
@@ -36,6 +37,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     actor: str | None = None
     causes: tuple[Cause, ...] = ()
     subjects: tuple[str, ...] = ()
+    dispatch_id: str | None = None
     time: Literal["recorded", "unknown"] = "recorded"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from copy import copy
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -36,6 +36,32 @@ class ContextItem(msgspec.Struct, frozen=True):
     kind: str
     preview: str
     size_bytes: int
+
+
+class _Frozen(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's state as a snapshot keeps it: every attribute of `RunState`, by its name."""
+
+    stream: str
+    version: int
+    context: list[ContextItem]
+    context_bytes: int
+    _called: dict[str, None]
+    _leaves: dict[str, tuple[Any, int]]
+    _open: dict[str, dict[str, Any]]
+    _last: dict[str, Any] | None
+    _answer: dict[str, Any] | None
+    _results: dict[str, dict[str, Any]]
+    _memory: dict[str, dict[str, Any]]
+    _failures: dict[str, dict[str, tuple[Any, int]]]
+    _children: list[dict[str, Any]]
+    _grades: dict[str, dict[str, Any]]
+    _closed: dict[int, int]
+    _compactions: list[tuple[int, frozenset[int]]]
+    _began: datetime | None
+
+
+_freeze = msgspec.json.Encoder().encode
+_thaw = msgspec.json.Decoder(_Frozen).decode
 
 
 class _Shared:
@@ -66,6 +92,8 @@ class _Shared:
 @aggregate.aggregate(run.CATEGORY)
 class RunState:
     """The state of one run after `version`. See `to_json` for its shape."""
+
+    folded_by: ClassVar = ("journal.domain.run_state", "journal.domain.agent_run", "journal.domain.text")
 
     def __init__(self, stream: str) -> None:
         self.stream = stream
@@ -104,6 +132,18 @@ class RunState:
         ):
             setattr(twin, name, copy(getattr(self, name)))
         return twin
+
+    def freeze(self) -> bytes:
+        """Return everything there is to know of the state, as JSON."""
+        return _freeze(_Frozen(**{**vars(self), "context": list(self.context)}))
+
+    @classmethod
+    def thaw(cls, frozen: bytes) -> RunState:
+        """Return the state that was frozen."""
+        kept = msgspec.structs.asdict(_thaw(frozen))
+        state = cls(kept["stream"])
+        vars(state).update(kept, context=_Shared(kept["context"]))
+        return state
 
     def apply(self, event: RecordedEvent) -> None:
         """Take the next event in. An event this code does not know changes nothing but the version."""

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
-from threading import Event, Thread
 from time import monotonic
 from typing import Any, Final
 
 import msgspec
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
-from django.db import OperationalError, connection, transaction
+from django.db import transaction
 from uuid_utils.compat import uuid7
 
+from journal.access.projects import DEFAULT_PROJECT
 from journal.errors import ImportRefused
 from journal.ingest.files import Found, from_archive, from_memory
 from journal.ingest.importer import FileReport, Importer, totals
 from journal.models import Job
 from journal.runtime import job as jobs
+from journal.runtime import job_process
 from journal.runtime.projection import catch_up_all
 from journal.store import get_store
 
@@ -28,8 +27,8 @@ KIND: Final = "import"
 MAX_UPLOAD_BYTES: Final = 256 * 2**20
 MAX_TOGETHER_BYTES: Final = 512 * 2**20
 MAX_FILES: Final = 500
-_BEAT_SECONDS: Final = jobs.STALE_AFTER.total_seconds() / 3
 _WRITE_SECONDS: Final = 1.0
+_LOOSE: Final = "files"
 
 
 def submit(*, project: str, user_id: int | None, uploads: Iterable[UploadedFile[Any]]) -> Job:
@@ -81,64 +80,65 @@ def _remove(kept: Iterable[Mapping[str, str]]) -> None:
         default_storage.delete(entry["stored"])
 
 
-def run(job_id: str, *, store_of: Any = get_store) -> Job | None:
+def run(job_id: str) -> Job | None:
     """Import the files of a job. Safe to call twice and to stop anywhere: what is imported is found again by its ids.
 
     Returns the job, or None where another worker has it or it has ended.
     """
-    job = jobs.claim(job_id, now=_now())
-    if job is None:
-        _clear_if_ended(job_id)  # cancelled before anybody took it
-        return None
-    reports = _Reports(job)
-    try:
-        with _beating(job):
-            Importer(store=store_of(job.project_id)).run(_found(job), on_file=reports.add)
-            catch_up_all()  # whoever reads that it is done finds the runs
-        jobs.finish(job, now=_now(), result=reports.result())
-    except jobs.JobLost:
-        return None
-    except Exception as error:
-        jobs.finish(job, now=_now(), result=reports.result(), error=f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        _clear_if_ended(job_id)
-    return Job.objects.get(id=job.id)
+    return job_process.run(job_id)
 
 
-@contextmanager
-def _beating(job: Job) -> Iterator[None]:
-    """Keep the job alive meanwhile: one file may take longer than a worker may be silent."""
-    ended = Event()
+class ImportKind:
+    """An import: each archive is a step, and so are all loose files together, which may belong to each other."""
 
-    def beat() -> None:
-        while not ended.wait(_BEAT_SECONDS):
-            try:
-                Job.objects.filter(id=job.id, status="running", attempt=job.attempt).update(heartbeat_at=_now())
-            except OperationalError:  # the database is busy; the next beat tells
-                continue
-        connection.close()
+    name = KIND
 
-    beating = Thread(target=beat, name=f"job-{job.id}", daemon=True)
-    beating.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        beating.join()
+    def steps(self, job: Job) -> list[str]:
+        """Return a step for each archive by its place among the uploads, and one for the loose files."""
+        kept = job.arguments["files"]
+        archives = [f"archive-{at}" for at, entry in enumerate(kept) if _is_archive(entry)]
+        return [*archives, _LOOSE] if len(archives) < len(kept) else archives
+
+    def run_step(self, job: Job, step: str, *, done: int) -> int:
+        """Import a step's files. Reports of a try that was cut short are replaced by this one's."""
+        before = (job.result or {}).get("files", [])[:done]
+        reports = _Reports(job, msgspec.convert(before, list[FileReport]))
+        importer = Importer(store=get_store(job.project_id or DEFAULT_PROJECT))
+        importer.run(_found(job, step), on_file=reports.add)
+        return reports.finish()
+
+    def clean_up(self, job: Job) -> None:
+        """Bring the pages up to what was imported, and remove the uploads."""
+        catch_up_all()  # whoever reads that it is done finds the runs
+        _remove(job.arguments.get("files", []))
+        Job.objects.filter(id=job.id).update(arguments={})
 
 
-def _found(job: Job) -> Iterable[Found]:
-    """Yield the job's files, and those in its archives; loose files lie beside each other."""
+job_process.runs(ImportKind())
+
+
+def _found(job: Job, step: str) -> Iterable[Found]:
+    """Yield the files of a step; loose files lie beside each other."""
+    kept = job.arguments["files"]
+    if step != _LOOSE:
+        entry = kept[int(step.removeprefix("archive-"))]
+        yield from from_archive(entry["name"], _read(entry))
+        return
     loose: dict[str, bytes] = {}
-    for entry in job.arguments["files"]:
-        with default_storage.open(entry["stored"]) as kept:
-            data = kept.read()
-        if entry["name"].lower().endswith(".zip"):
-            yield from from_archive(entry["name"], data)
-        else:
-            loose[_free_name(loose, entry["name"])] = data
+    for entry in kept:
+        if not _is_archive(entry):
+            loose[_free_name(loose, entry["name"])] = _read(entry)
     yield from from_memory(loose, every=True)
+
+
+def _is_archive(entry: Mapping[str, str]) -> bool:
+    return entry["name"].lower().endswith(".zip")
+
+
+def _read(entry: Mapping[str, str]) -> bytes:
+    with default_storage.open(entry["stored"]) as kept:
+        data: bytes = kept.read()
+    return data
 
 
 def _free_name(taken: dict[str, bytes], name: str) -> str:
@@ -153,9 +153,9 @@ def _free_name(taken: dict[str, bytes], name: str) -> str:
 class _Reports:
     """What was reported of each file so far. All of it is written once a second only: an archive may hold thousands."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, before: list[FileReport]) -> None:
         self._job = job
-        self._reports: list[FileReport] = []
+        self._reports = before
         self._written = -_WRITE_SECONDS
 
     def add(self, report: FileReport) -> None:
@@ -165,34 +165,17 @@ class _Reports:
             JobLost: it was cancelled, or another worker has it.
         """
         self._reports.append(report)
-        now = monotonic()
-        is_due = now - self._written >= _WRITE_SECONDS
-        if is_due:
-            self._written = now
+        self._beat(with_result=monotonic() - self._written >= _WRITE_SECONDS)
+
+    def finish(self) -> int:
+        """Write all of it, and return how many files there are: the next step begins behind them."""
+        self._beat(with_result=True)
+        return len(self._reports)
+
+    def _beat(self, *, with_result: bool) -> None:
+        if with_result:
+            self._written = monotonic()
+            self._job.result = msgspec.to_builtins({"files": self._reports, "totals": totals(self._reports)})
         done = len(self._reports)
         total = max(self._job.total or 0, done)
-        jobs.beat(self._job, now=_now(), done=done, total=total, result=self.result() if is_due else None)
-
-    def result(self) -> Any:
-        """Return the reports and their sums as JSON."""
-        return msgspec.to_builtins({"files": self._reports, "totals": totals(self._reports)})
-
-
-def clear() -> None:
-    """Remove the uploads of jobs that ended while no worker had them."""
-    for job_id in (
-        Job.objects.filter(kind=KIND, status__in=jobs.ENDED).exclude(arguments={}).values_list("id", flat=True)
-    ):
-        _clear_if_ended(job_id)
-
-
-def _clear_if_ended(job_id: str) -> None:
-    """Remove the uploads of a job that will not run again."""
-    job = Job.objects.filter(id=job_id, status__in=jobs.ENDED).first()
-    if job is not None and job.arguments:
-        _remove(job.arguments.get("files", []))
-        Job.objects.filter(id=job_id).update(arguments={})
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        jobs.beat(self._job, done=done, total=total, result=self._job.result if with_result else None)

@@ -8,11 +8,13 @@ from itertools import islice
 from threading import Lock
 
 from journal.domain import stream as streams
+from journal.domain.dispatch import DispatchRow, NewDispatch, resolved
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ExpectedVersion
 from journal.errors import EventNotFound
 from journal.store import checks
 from journal.store.protocol import Appended, Capabilities, Clock
+from journal.store.tracing import traced_append, traced_read
 
 
 class MemoryStore:
@@ -27,11 +29,21 @@ class MemoryStore:
         self._log: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._by_id: dict[str, RecordedEvent] = {}
+        self.dispatches: list[DispatchRow] = []
 
-    def append(self, stream: str, events: Sequence[EventData], *, expected_version: ExpectedVersion) -> Appended:
+    @traced_append
+    def append(
+        self,
+        stream: str,
+        events: Sequence[EventData],
+        *,
+        expected_version: ExpectedVersion,
+        dispatches: Sequence[NewDispatch] = (),
+    ) -> Appended:
         """Append all events or none. See `EventStore.append`."""
         now = self._clock()
         ready = checks.admitted(stream, events, now)
+        asked = resolved(self.project, ready, dispatches, now_us=int(now.timestamp() * 1_000_000))
         with self._lock:
             ids = tuple(str(event.id) for event in ready)
             known = {known_id: self._by_id[known_id] for known_id in ids if known_id in self._by_id}
@@ -42,6 +54,7 @@ class MemoryStore:
             for event in ready:
                 version += 1
                 self._add(stream, version, event, now)
+            self.dispatches.extend(asked)
         return Appended(stream=stream, version=version, ids=ids)
 
     def _add(self, stream: str, version: int, event: EventData, now: datetime) -> None:
@@ -62,14 +75,17 @@ class MemoryStore:
         self._streams.setdefault(stream, []).append(recorded)
         self._by_id[recorded.id] = recorded
 
+    @traced_read
     def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
         """Yield versions in ``(after, until]``."""
         yield from self._streams.get(stream, [])[max(after, 0) : until]
 
+    @traced_read
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield by position, past `after`."""
         yield from islice(self._log[max(after, 0) :], limit)
 
+    @traced_read
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the events of a category by position, past `after`."""
         yield from islice((e for e in self._log[max(after, 0) :] if streams.category(e.stream) == category), limit)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from journal.domain.dispatch import NewDispatch
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ExpectedVersion
 
@@ -41,10 +42,18 @@ class EventStore(Protocol):
     def capabilities(self) -> Capabilities:
         """What this store can do that another cannot."""
 
-    def append(self, stream: str, events: Sequence[EventData], *, expected_version: ExpectedVersion) -> Appended:
+    def append(
+        self,
+        stream: str,
+        events: Sequence[EventData],
+        *,
+        expected_version: ExpectedVersion,
+        dispatches: Sequence[NewDispatch] = (),
+    ) -> Appended:
         """Append all events or none, in a transaction of its own that is durable when this returns.
 
         The same ids with the same content again are the same append: nothing is stored and `is_new` is False.
+        `dispatches` are written in the same transaction: they are in the outbox exactly where the events are stored.
 
         Raises:
             WrongExpectedVersion: the stream is at another version; names it.

@@ -15,11 +15,13 @@ from typing import Any
 from django.db import connections, transaction
 
 from journal.domain import stream as streams
+from journal.domain.dispatch import NewDispatch, resolved
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ExpectedVersion
 from journal.errors import EventNotFound
-from journal.store import checks
+from journal.store import checks, outbox_rows
 from journal.store.protocol import Appended, Capabilities, Clock
+from journal.store.tracing import traced_append, traced_read
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -57,12 +59,21 @@ class SqliteStore:
         """The project every read and write is bound to; empty for a store that reads over all of them."""
         return self._project or ""
 
-    def append(self, stream: str, events: Sequence[EventData], *, expected_version: ExpectedVersion) -> Appended:
+    @traced_append
+    def append(
+        self,
+        stream: str,
+        events: Sequence[EventData],
+        *,
+        expected_version: ExpectedVersion,
+        dispatches: Sequence[NewDispatch] = (),
+    ) -> Appended:
         """Append all events or none, in a durable transaction of its own. See `EventStore.append`."""
         if self._project is None:
             raise TypeError("a store over all projects only reads; get_store(project) gives one that appends")
         now = self._clock()
         ready = checks.admitted(stream, events, now)
+        asked = resolved(self._project, ready, dispatches, now_us=_microseconds(now))
         ids = tuple(str(event.id) for event in ready)
         with transaction.atomic(using=self._using, durable=True), connections[self._using].cursor() as cursor:
             cursor.execute(_STREAM, (self._project, stream))
@@ -75,6 +86,7 @@ class SqliteStore:
             if ready:
                 stream_id = self._advance(cursor, stream, row, version + len(ready))
                 cursor.executemany(_INSERT, self._rows(stream_id, version, ready, now))
+                outbox_rows.insert(cursor, asked)
         return Appended(stream=stream, version=version + len(ready), ids=ids)
 
     def _advance(self, cursor: Any, stream: str, row: tuple[int, int] | None, version: int) -> int:
@@ -112,6 +124,7 @@ class SqliteStore:
                 found[event.id] = event
         return found
 
+    @traced_read
     def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
         """Yield versions in ``(after, until]``."""
         where, values = "WHERE s.project = %s AND s.name = %s AND e.version > %s", [self._project, stream, after]
@@ -119,10 +132,12 @@ class SqliteStore:
             where, values = where + " AND e.version <= %s", [*values, until]
         yield from self._read(where + " ORDER BY e.version", values)
 
+    @traced_read
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield by position, past `after`."""
         yield from self._ordered("", [], after, limit)
 
+    @traced_read
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the events of a category by position, past `after`."""
         yield from self._ordered(" AND s.category = %s", [category], after, limit)

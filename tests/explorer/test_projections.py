@@ -55,7 +55,7 @@ def summary(project: str, stream: str = "agent_run-1") -> RunSummary:
 
 def tables() -> list[list[tuple[Any, ...]]]:
     """Return everything in the three tables but the database's own keys."""
-    told = [field.attname for field in RunSummary._meta.concrete_fields if not field.primary_key]
+    told = [field.attname for field in RunSummary._meta.concrete_fields if field.attname not in ("id", "generation")]
     shown = [field.attname for field in EventLine._meta.concrete_fields if field.attname not in ("id", "run_id")]
     return [
         list(RunSummary.objects.order_by("project", "stream").values_list(*told)),

@@ -82,7 +82,7 @@ def at_least_one(text: str) -> int:
 
 
 def programs(*, host: str, port: int, workers: int, trusted_proxies: str) -> list[Program]:
-    """Return the three programs. Web logs its requests through our own middleware, so uvicorn stays quiet."""
+    """Return the programs. Web logs its requests through our own middleware, so uvicorn stays quiet."""
     web = (
         sys.executable,
         "-m",
@@ -117,6 +117,10 @@ def programs(*, host: str, port: int, workers: int, trusted_proxies: str) -> lis
             name="worker", command=(*celery, "worker", "--pool", "threads", "--concurrency", str(workers), *silent)
         ),
         Program(name="scheduler", command=(*celery, "beat")),
+        # A process of its own: a loop that never ends would take a thread from the worker for good, and an import that
+        # fills the worker must not hold up the alert about it.
+        Program(name="projections", command=(sys.executable, "-m", "django", "run-projections")),
+        Program(name="outbox", command=(sys.executable, "-m", "django", "run-outbox")),
     ]
 
 

@@ -2,114 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from journal.domain.event import RecordedEvent
-from journal.domain.stream import ANY_VERSION
-from journal.models import Checkpoint, Project
+from journal.models import Lease, ParkedEvent, Project
+from journal.runtime import checkpoint, lease
 from journal.runtime import projection as projections
 from journal.store import get_store
-from tests.builders import raw
+from tests.journal.runtime.names import Names, append
 
 pytestmark = pytest.mark.django_db
 
 
-class Names:
-    """A projection whose read model is a table of projects, one for each stream."""
-
-    name = "test-names"
-    code_version = 1
-
-    def __init__(self) -> None:
-        self.fails_at: int | None = None
-
-    def handle(self, events: Sequence[RecordedEvent]) -> None:
-        """Add a row for each event's stream."""
-        for event in events:
-            if event.position == self.fails_at:
-                raise RuntimeError("stopped between two steps")
-            Project.objects.update_or_create(slug=event.stream, defaults={"name": str(event.version)})
-
-    def reset(self) -> None:
-        """Remove the rows."""
-        Project.objects.filter(slug__startswith="run-").delete()
+class Crash(BaseException):
+    """The process ends here."""
 
 
 @pytest.fixture
-def names() -> Names:
-    """The projection."""
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """The projection, in small batches."""
+    monkeypatch.setattr(projections, "BATCH", 3)
     return Names()
-
-
-def rows() -> dict[str, str]:
-    """Return the read model."""
-    return dict(Project.objects.filter(slug__startswith="run-").values_list("slug", "name"))
-
-
-def append(*streams: str) -> None:
-    """Append an event to each."""
-    for stream in streams:
-        get_store().append(stream, [raw()], expected_version=ANY_VERSION)
 
 
 def test_it_goes_on_from_its_checkpoint(names: Names) -> None:
     """Each event is handled once."""
-    append("run-1", "run-2")
+    append("a", "b")
     assert projections.catch_up(names).handled == 2
-    append("run-1")
+    append("a")
     after = projections.catch_up(names)
     assert (after.handled, after.position) == (1, after.head)
-    assert rows() == {"run-1": "2", "run-2": "1"}
+    assert names.rows() == {"a": "2", "b": "1"}
 
 
-def test_a_batch_that_stops_halfway_leaves_neither_rows_nor_checkpoint(
-    names: Names, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_stops_halfway_leaves_neither_rows_nor_checkpoint(names: Names) -> None:
     """Read model and checkpoint are one transaction; the next try does the batch again."""
-    monkeypatch.setattr(projections, "BATCH", 3)
-    append("run-1", "run-2", "run-3", "run-4", "run-5")
-    names.fails_at = list(get_store().read_all())[4].position
-    with pytest.raises(RuntimeError):
-        projections.catch_up(names)
-    assert rows() == {"run-1": "1", "run-2": "1", "run-3": "1"}
-    names.fails_at = None
-    assert projections.catch_up(names).handled == 2
-    assert len(rows()) == 5
-
-
-def test_a_reader_that_was_overtaken_gives_its_batch_up(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where another process moved the checkpoint meanwhile, this one's work on the batch is rolled back."""
-    append("run-1")
+    append("a", "b", "c", "d", "e")
     handle = names.handle
 
-    def overtaken(events: Sequence[RecordedEvent]) -> None:
-        handle(events)
-        Project.objects.create(slug="run-of-the-loser", name="0")
-        Checkpoint.objects.filter(name=names.name).update(position=events[-1].position)
-        monkeypatch.setattr(names, "handle", handle)
+    def crash(events: object, *, generation: int) -> None:
+        handle(events, generation=generation)  # type: ignore[arg-type]
+        if "d" in names.rows():
+            raise Crash
 
-    monkeypatch.setattr(names, "handle", overtaken)
+    names.handle = crash  # type: ignore[method-assign]
+    with pytest.raises(Crash):
+        projections.catch_up(names)
+    assert set(names.rows()) == {"a", "b", "c"}
+    names.handle = handle  # type: ignore[method-assign]
+    assert projections.catch_up(names).handled == 2
+    assert len(names.rows()) == 5
+
+
+def test_an_event_it_cannot_take_is_set_aside_and_the_others_go_on(names: Names) -> None:
+    """So one bad event holds up no page."""
+    ids = append("a", "b", "c", "d")
+    names.poison = {ids[1]}
     projections.catch_up(names)
-    assert "run-of-the-loser" not in rows()
+    assert set(names.rows()) == {"a", "c", "d"}
+    assert ParkedEvent.objects.get().subscription == names.name
 
 
-def test_a_rebuild_gives_the_same_read_model(names: Names) -> None:
-    """The read model is a function of the journal."""
-    append("run-1", "run-2", "run-1")
-    projections.catch_up(names)
-    before = rows()
-    Project.objects.filter(slug="run-2").update(name="spoilt")
-    assert projections.rebuild(names).handled == 3
-    assert rows() == before
+def test_whoever_comes_second_waits_for_the_first(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does none of the work, and goes on when the owner has got to where the journal ended."""
+    append("a")
+    at = get_store().head()
+    with lease.guard(projections.lease_name(names)) as term:
+        assert term is not None
+        checkpoint.read(names.name)
+        monkeypatch.setattr("journal.runtime.projection.time.sleep", lambda _: _arrive(names, at))
+        done = projections.catch_up(names)
+    assert (done.handled, done.position) == (0, at)
 
 
-def test_other_code_fills_its_read_model_anew(names: Names) -> None:
-    """A read model made by another version of the code is not mixed with this one's."""
-    append("run-1")
-    projections.catch_up(names)
-    Project.objects.create(slug="run-of-old-code", name="0")
-    names.code_version = 2
+def _arrive(names: Names, at: int) -> None:
+    mark = checkpoint.read(names.name)
+    checkpoint.advance(mark, to=at, token=mark.token)
+
+
+def test_a_caller_without_patience_leaves_it_to_the_owner(names: Names) -> None:
+    """A scheduled task need not wait."""
+    append("a")
+    with lease.guard(projections.lease_name(names)):
+        assert projections.catch_up(names, patience_s=0).position == 0
+
+
+def test_a_dead_owner_is_taken_over(names: Names) -> None:
+    """When its lease has expired."""
+    append("a")
+    assert lease.acquire(projections.lease_name(names), holder="dead") is not None
+    Lease.objects.update(expires_at="2000-01-01T00:00:00Z")
     assert projections.catch_up(names).handled == 1
-    assert rows() == {"run-1": "1"}
+
+
+def test_other_code_goes_on_with_the_rows_until_they_are_rebuilt(names: Names) -> None:
+    """Pages lose nothing meanwhile; that a rebuild is due is plain to see."""
+    append("a")
+    projections.catch_up(names)
+    names.code_version = 2
+    append("b")
+    projections.catch_up(names)
+    assert projections.is_outdated(names)
+    assert names.rows() == {"a": "1", "b": "1"}
+    projections.rebuild(names)
+    assert not projections.is_outdated(names)
+
+
+def test_one_may_wait_for_what_one_wrote(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the read model has it, or the time is over."""
+    monkeypatch.setitem(projections._projections, names.name, names)
+    append("a")
+    head = get_store().head()
+    with pytest.raises(projections.NotCaughtUp, match=rf"test-names is at position 0, not at {head}"):
+        projections.wait(head, name=names.name, timeout_s=0.01)
+    projections.catch_up(names)
+    projections.wait(head, name=names.name, timeout_s=0.01)
+
+
+def test_projects_are_left_alone(names: Names) -> None:
+    """The helper of these tests keeps its rows in a table of other things."""
+    Project.objects.create(slug="default", name="Default")
+    append("a")
+    projections.catch_up(names)
+    projections.rebuild(names)
+    assert Project.objects.filter(slug="default").exists()

@@ -1,0 +1,1 @@
+"""An app with aggregates of its own: orders of a shop, from placed to shipped."""

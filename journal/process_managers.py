@@ -1,0 +1,8 @@
+"""The journal's own process managers, and the kinds of job that one of them drives."""
+
+from __future__ import annotations
+
+from journal.ingest import jobs as imports
+from journal.runtime import job_process, rebuilds
+
+__all__ = ["imports", "job_process", "rebuilds"]

@@ -1,0 +1,40 @@
+"""What the runtime records of its own work reads as prose."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from journal.domain import alerts, job, process
+from journal.domain.explain import explain
+from tests.builders import recorded
+
+CASES: list[tuple[msgspec.Struct, str]] = [
+    (alerts.Raised(title="A run was aborted", summary="agent_run-7 was aborted"), "agent_run-7 was aborted"),
+    (
+        alerts.Redelivered(dispatch="d-1", found_by="ring"),
+        "Dispatch d-1 came again and changed nothing; the ring knew it",
+    ),
+    (job.Submitted(kind="import", steps=("archive-0", "files")), "Import in 2 steps"),
+    (job.Submitted(kind="rebuild", steps=("build",), round=2), "Rebuild in 1 step, for the 2. time"),
+    (job.StepDone(step="files", done=1_200), "Step files is done, 1,200 in all"),
+    (job.Failed(reason="the disk is full"), "The job failed: the disk is full"),
+    (job.Cancelled(), "Somebody stopped the job"),
+    (job.Ended(), "The job is done"),
+    (job.Ended(error="cancelled"), "The job ended: cancelled"),
+    (
+        process.Reacted(
+            event_type="job.submitted", commands=(process.Issued(dispatch="d", effect="job.step", target="7/files"),)
+        ),
+        "On job.submitted it asked for job.step to 7/files",
+    ),
+    (process.Reacted(event_type="job.ended", has_ended=True), "On job.ended it had nothing to do and ended"),
+    (process.TimedOut(), "What the process waited for did not come in time"),
+]
+
+
+@pytest.mark.parametrize(("event", "summary"), CASES, ids=[type(event).__name__ for event, _ in CASES])
+def test_it_is_said_in_a_sentence(event: msgspec.Struct, summary: str) -> None:
+    """With the names and numbers that stand in the event."""
+    (one,) = recorded([event])
+    assert explain(one).summary == summary

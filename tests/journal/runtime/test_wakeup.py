@@ -1,0 +1,58 @@
+"""Wake-ups: polling is the truth, notifications only make it sooner, and a broken one costs no event."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import islice
+
+import pytest
+
+from journal.runtime import wakeup
+from journal.runtime.wakeup import nudge, wakeups
+
+
+class Broken:
+    """A bell whose connection breaks at once."""
+
+    closed = False
+
+    def wait(self, seconds: float) -> None:
+        """Break."""
+        raise ConnectionError
+
+    def close(self) -> None:
+        """Be closed."""
+        Broken.closed = True
+
+
+def test_the_first_look_is_at_once_and_the_others_by_the_clock() -> None:
+    """Whoever starts late has something to read already."""
+    stop = threading.Event()
+    began = time.monotonic()
+    looks = wakeups(poll_s=0.05, stop=stop)
+    next(looks)
+    assert time.monotonic() - began < 0.05
+    list(islice(looks, 3))
+    assert time.monotonic() - began >= 0.15
+
+
+def test_stopping_ends_the_waiting() -> None:
+    """A long poll does not hold the end of a process up."""
+    stop = threading.Event()
+    threading.Timer(0.05, stop.set).start()
+    assert len(list(wakeups(poll_s=60, stop=stop))) == 1
+
+
+def test_a_broken_bell_is_replaced_by_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The looks go on."""
+    monkeypatch.setattr(wakeup, "_bell", lambda *_: Broken())
+    assert len(list(islice(wakeups(poll_s=0.01, stop=threading.Event()), 4))) == 4
+    assert Broken.closed
+
+
+def test_an_unreachable_redis_is_no_reason_to_stand_still() -> None:
+    """Neither for who listens nor for who nudges."""
+    nowhere = "redis://127.0.0.1:1/0"
+    nudge(redis_url=nowhere)
+    assert len(list(islice(wakeups(poll_s=0.01, stop=threading.Event(), redis_url=nowhere), 3))) == 3
