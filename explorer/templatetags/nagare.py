@@ -219,6 +219,8 @@ def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
     targets = [("Runs", reverse("explorer:runs"))]
     if role is not None and may(role, Permission.IMPORT):
         targets.append(("Import", reverse("explorer:import")))
+    if role is not None:
+        targets.append(("Ops", reverse("explorer:ops")))
     return [PageLink(name=name, href=href, is_here=request.path.startswith(href)) for name, href in targets]
 
 

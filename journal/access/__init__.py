@@ -6,7 +6,7 @@ does neither is refused. Whoever is no member of a project gets the answer of a 
 
 from __future__ import annotations
 
-from journal.access.permissions import Permission, Role, may, role_in
+from journal.access.permissions import Permission, Role, administers, may, role_in
 from journal.access.projects import add_project, add_user, chosen_project, projects_of
 from journal.access.web import PUBLIC, ProjectRequest, public, requires
 
@@ -17,6 +17,7 @@ __all__ = [
     "Role",
     "add_project",
     "add_user",
+    "administers",
     "chosen_project",
     "may",
     "projects_of",

@@ -49,3 +49,10 @@ def role_in(user: AbstractBaseUser | AnonymousUser, project: str) -> Role | None
         return None
     found = Membership.objects.filter(user_id=user.pk, project_id=project).values_list("role", flat=True).first()
     return Role(found) if found else None
+
+
+def administers(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Return whether the user is an admin of some project: those also see how the installation as a whole does."""
+    if not user.is_authenticated or not user.is_active:
+        return False
+    return Membership.objects.filter(user_id=user.pk, role=Role.ADMIN.value).exists()

@@ -2,7 +2,7 @@
 
 waiting ── handled ──> gone
    │  ▲
-   │  └── requeued ── dead
+   │  └── requeued ── dead, skipped
    └── too many attempts ──▲
 """
 
@@ -91,6 +91,14 @@ def failed_again(row: ParkedEvent, reason: str, *, now: datetime) -> None:
 def requeue(parked_id: int, *, now: datetime) -> bool:
     """Let an event be tried again at once, with all its attempts. Returns whether there is such an event."""
     return bool(ParkedEvent.objects.filter(id=parked_id).update(state="waiting", attempts=0, next_try_at=now))
+
+
+def skip(parked_id: int) -> bool:
+    """Give an event up for this subscriber, on a person's word. Returns whether there is such an event.
+
+    The row stays, so that a rebuild knows that the read model may do without it; `requeue` takes it back.
+    """
+    return bool(ParkedEvent.objects.filter(id=parked_id).update(state="skipped"))
 
 
 def is_parked(subscription: str, event: RecordedEvent) -> bool:

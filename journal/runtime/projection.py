@@ -26,6 +26,9 @@ from journal.store import every_project
 BATCH = 500
 """Events handled in one transaction."""
 
+ROLE = "projections"
+"""What the processes that follow the journal for projections are called in leases."""
+
 _POLL_S = 0.02
 _PATIENCE_S = 30.0
 """How long to wait for another process that catches a projection up: several lease times."""

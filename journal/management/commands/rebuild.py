@@ -13,7 +13,7 @@ from journal.management.base import Command as Base
 from journal.models import Job
 from journal.runtime import beside, job_process, rebuilds
 from journal.runtime import job as jobs
-from journal.runtime.projection import Projection, named, progress, registered
+from journal.runtime.projection import Projection, catch_up, named, progress, registered
 
 _POLL_S = 0.2
 
@@ -38,8 +38,8 @@ class Command(Base):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
         parser.add_argument("projection", metavar="PROJECTION")
+        parser.add_argument("--wait", action="store_true", help="do it here, and return when it is done")
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--wait", action="store_true", help="do it here, and return when it is done")
         what.add_argument("--cancel", action="store_true", help="stop the rebuild that is under way")
         what.add_argument("--resume", action="store_true", help="go on with the one that was cancelled or failed last")
         what.add_argument(
@@ -69,6 +69,7 @@ class Command(Base):
             job.refresh_from_db()
             if job.status != "done":
                 raise CommandError(f"the rebuild of {projection.name} is {job.status}: {job.error}", returncode=1)
+            catch_up(projection)  # the job's own events came after the swap
         done = progress(projection)
         if as_json:
             told = {

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from journal.management.base import Command as Base
-from journal.runtime import outbox_loop
+from journal.runtime import outbox_loop, presence
 from journal.runtime.wakeup import wakeups
 
 
@@ -37,4 +37,5 @@ class Command(Base):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         redis = settings.CONFIG.redis_url or ""
-        outbox_loop.run(stop=stop, wakeups=partial(wakeups, poll_s=options["poll"], stop=stop, redis_url=redis))
+        with presence.announced(outbox_loop.ROLE):
+            outbox_loop.run(stop=stop, wakeups=partial(wakeups, poll_s=options["poll"], stop=stop, redis_url=redis))

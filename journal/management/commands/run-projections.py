@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from journal.management.base import Command as Base
+from journal.runtime import presence
 from journal.runtime import projection as projections
 from journal.runtime.lease import holder_name
 from journal.runtime.projection import Projection
@@ -45,14 +46,15 @@ class Command(Base):
             threading.Thread(target=_follow, args=(projection, looks, stop), name=projection.name)
             for projection in projections.registered()
         ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with presence.announced(projections.ROLE):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
 
 
 def _follow(projection: Projection, looks: Any, stop: threading.Event) -> None:
     try:
-        projections.run(projection, wakeups=looks, stop=stop, holder=holder_name("projections"))
+        projections.run(projection, wakeups=looks, stop=stop, holder=holder_name(projections.ROLE))
     finally:
         connection.close()

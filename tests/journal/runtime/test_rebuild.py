@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import TestCase as DjangoTestCase
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -291,6 +292,24 @@ def test_the_reaper_rebuilds_what_other_code_filled(names: Names) -> None:
     reap()
     reap()
     assert list(Job.objects.order_by("created_at").values_list("status", flat=True)) == ["done", "failed"]
+
+
+def test_the_command_cancels_resumes_waits_and_compares(names: Names, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it says is what happened."""
+    for words in (["--json"], ["--cancel"], ["--cancel"], ["--resume", "--wait"], ["--verify"]):
+        call_command("rebuild", names.name, *words)
+    told = capsys.readouterr().out
+    assert '"status": "queued"' in told
+    assert f"{names.name}: cancelled" in told
+    assert f"{names.name}: no rebuild is under way" in told
+    assert f"{names.name}: rebuilt, at position" in told
+    assert f"{names.name} equals its rebuild" in told
+    assert list(Job.objects.values_list("status", flat=True)) == ["done"]
+    Project.objects.filter(slug__endswith="-a").update(name="spoilt")
+    with pytest.raises(CommandError, match=f"nagare rebuild {names.name}"):
+        call_command("rebuild", names.name, "--verify")
+    with pytest.raises(CommandError, match="no projection 'nothing'; there is"):
+        call_command("rebuild", "nothing")
 
 
 class TestAnyOrder(TestCase, DjangoTestCase):
