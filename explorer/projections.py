@@ -158,7 +158,7 @@ class Explorer:
 
 
 def _columns(model: type[models.Model], *, but: Collection[str]) -> list[str]:
-    fields = model._meta.concrete_fields  # noqa: SLF001 - Django's documented name
+    fields = model._meta.concrete_fields
     return [field.attname for field in fields if field.attname not in but]
 
 

@@ -7,7 +7,7 @@ from django.utils.module_loading import autodiscover_modules
 
 
 class JournalConfig(AppConfig):
-    """Finds aggregates, explainers, projections, process managers, effects and import formats by modules of these names."""
+    """Finds what installed apps add, by modules named for it: aggregates, explainers, projections and so on."""
 
     name = "journal"
     default_auto_field = "django.db.models.BigAutoField"

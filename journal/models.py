@@ -164,7 +164,7 @@ class CauseRow(models.Model):
 class Dispatch(models.Model):
     """Something an event set off outside its stream, until it is delivered or a person has to look.
 
-    Written by raw SQL in the append's transaction (`journal.store.outbox_rows`), so every column is given a value there.
+    Written by raw SQL in the append's transaction (`journal.store.outbox_rows`), so each column is given a value there.
     """
 
     id = models.CharField(max_length=36, primary_key=True)

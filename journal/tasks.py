@@ -32,7 +32,7 @@ def run_rebuild(job_id: str) -> None:
 
 @shared_task(name="journal.tasks.reap")
 def reap() -> None:
-    """Wake jobs that are queued or whose worker is lost, see to the end of cancelled ones, ask for rebuilds that are due."""
+    """Wake jobs that wait or lost their worker, see to the end of cancelled ones, ask for rebuilds that are due."""
     for job_id in job_process.to_wind_up(now=datetime.now(UTC)):
         job_process.wind_up(job_id)
     for job_id in jobs.waiting(imports.KIND, now=datetime.now(UTC)):

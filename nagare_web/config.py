@@ -198,7 +198,7 @@ def _url(value: str | None, name: str, *, schemes: tuple[str, ...]) -> str | Non
 
 
 def _trace_url(value: str | None) -> str | None:
-    """Return the address template of an external tool's trace page: it names the trace, and nothing we cannot fill in."""
+    """Return the address template of an external trace page: it names the trace, and nothing we cannot fill in."""
     if value is None:
         return None
     shown = value.replace("{trace_id}", "0").replace("{span_id}", "0")

@@ -28,6 +28,7 @@ from explorer.queries.run_panels import (
 )
 from explorer.queries.run_steps import Cursor, Step
 from journal.domain.agent_run import CATEGORY
+from journal.domain.aggregate import has_state
 from journal.domain.run_state import CODE_VERSION
 
 _AHEAD: Final = 8

@@ -79,5 +79,3 @@ def _how(event: RecordedEvent, walk: Walk, direction: str) -> str:
 
 def _near(link: CausalLink, direction: str) -> str:
     return link.cause if direction == "up" else link.effect
-
-
