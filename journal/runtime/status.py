@@ -22,6 +22,7 @@ from journal.runtime.status_lines import (
     ProjectionLine,
     Scope,
     SubscriptionLine,
+    sentence,
     span,
 )
 from journal.runtime.status_reading import Sample
@@ -150,7 +151,7 @@ def _alarms(
 def _gave_up(one: EffectLine) -> Alarm:
     many = f"{amount(one.dead, 'delivery', 'deliveries')} by {one.effect}"
     headline = f"{many} {'was' if one.dead == 1 else 'were'} given up."
-    return Alarm(about="outbox", headline=headline, words=one.last_error)
+    return Alarm(about="outbox", headline=headline, words=sentence(one.last_error))
 
 
 def _set_aside(one: SubscriptionLine) -> Alarm:

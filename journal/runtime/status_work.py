@@ -290,8 +290,8 @@ def processes_summary(found: Iterable[ProcessLine]) -> str:
     begun, waiting = sum(one.begun for one in lines), sum(one.waiting for one in lines)
     if not begun:
         return "None has begun."
-    verb = "waits" if waiting == 1 else "wait"
-    return f"{amount(begun, 'process', 'processes')} begun, {waiting:,} {verb} for what comes next."
+    waits = {0: "none waits", 1: "1 waits"}.get(waiting, f"{waiting:,} wait")
+    return f"{amount(begun, 'process', 'processes')} begun, {waits} for what comes next."
 
 
 def _process(name: str, begun: int, waiting: int, marks: Marks) -> ProcessLine:
