@@ -38,9 +38,9 @@ AT = 151
 _REPEAT = """
 WITH RECURSIVE again(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM again WHERE n < %s)
 INSERT INTO explorer_eventline (run_id, version, event_id, position, kind, title, summary, tool, call_id, is_error,
-    pair, folded_into, took_ms, occurred_us, time_known, context_bytes, size_bytes)
+    pair, folded_into, took_ms, occurred_us, time_known, context_bytes, size_bytes, trace_id, span_id)
 SELECT run_id, version + n * 1000, event_id || n, position, kind, title, summary, tool, call_id, is_error,
-    pair + n * 1000, folded_into + n * 1000, took_ms, occurred_us, time_known, context_bytes, size_bytes
+    pair + n * 1000, folded_into + n * 1000, took_ms, occurred_us, time_known, context_bytes, size_bytes, '', ''
 FROM explorer_eventline JOIN again WHERE run_id = %s AND version > 1000
 """
 

@@ -360,15 +360,15 @@ def _killed_at_file(job: Job, at: int) -> bool:
     if pid == 0:
         try:
             calls: list[str] = []
-            progress = imports._progress
+            add = imports._Reports.add
 
-            def dying(job: Job, reports: list[Any], report: Any) -> None:
+            def dying(reports: Any, report: Any) -> None:
                 calls.append(report.path)
                 if len(calls) == at:
                     os.kill(os.getpid(), signal.SIGKILL)
-                progress(job, reports, report)
+                add(reports, report)
 
-            imports._progress = dying
+            imports._Reports.add = dying  # type: ignore[method-assign]
             imports.run(job.id)
         finally:
             os._exit(0)
