@@ -1,15 +1,31 @@
-"""Browser tests: the system's Chromium against a live server, and an ear for what the policy had to stop."""
+"""Browser tests: the system's Chromium, a server with a journal worth looking at, an ear for what should not happen.
+
+The server is `nagare serve` as an operator starts it, worker and scheduler included, over the journal of `fill.py`. It
+is there once for all tests: they read it, and write only where no other looks.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
-from typing import Any
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, expect
 
+PATIENCE_MS: Final = 20_000
+"""How long to wait for what must come; machines differ and are shared."""
+
+ROOT: Final = Path(__file__).resolve().parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -27,6 +43,7 @@ def _django_beside_playwrights_loop() -> Iterator[None]:
     """Let Django use the database although Playwright's event loop runs on the same thread; nothing here is async."""
     patch = pytest.MonkeyPatch()
     patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    expect.set_options(timeout=PATIENCE_MS)
     yield
     patch.undo()
 
@@ -38,14 +55,118 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": arguments}
 
 
+# --- What must not happen on any page ---------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Ear:
+    """Hears what a page should not do: errors, dialogs, what the policy had to stop, requests to other origins."""
+
+    complaints: list[str]
+    requests: list[str]
+
+    def listen(self, page: Page) -> None:
+        """Listen from the page's first request on."""
+        page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
+        page.on("console", self._hear)
+        page.on("dialog", self._close)
+        page.on("request", self._see)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not _is_own_status(message):
+            self.complaints.append(f"console {message.type}: {message.text}")
+
+    def _close(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _see(self, request: Request) -> None:
+        self.requests.append(request.url)
+        if urlsplit(request.url).hostname not in ("127.0.0.1", "localhost"):
+            self.complaints.append(f"request to {request.url}")
+
+
+def _is_own_status(message: ConsoleMessage) -> bool:
+    """Tell whether Chromium reports only that the page itself came with a status such as 404, which may be right."""
+    page = message.page
+    return page is not None and message.text.startswith("Failed to load") and message.location["url"] == page.url
+
+
 @pytest.fixture
-def page(page: Page) -> Iterator[Page]:
-    """Return a page whose test fails where a script failed or the content security policy had to stop something."""
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(f"script error: {error}"))
-    page.on(
-        "console",
-        lambda message: complaints.append(message.text) if "Content Security Policy" in message.text else None,
-    )
-    yield page
-    assert complaints == []
+def ear() -> Iterator[Ear]:
+    """Return what listens to the pages of a test, which fails where there was something to hear."""
+    heard = Ear(complaints=[], requests=[])
+    yield heard
+    assert heard.complaints == []
+
+
+@pytest.fixture
+def page(page: Page, ear: Ear) -> Page:
+    """Return a page that is listened to."""
+    ear.listen(page)
+    return page
+
+
+# --- The server -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A running server, and what stands in its journal."""
+
+    url: str
+    environ: dict[str, str]
+    sessions: dict[str, str]
+    report: str
+    hostile_report: str
+    hostile_runs: dict[str, str]
+    """The run that each imported file became."""
+
+    def nagare(self, *arguments: str) -> Any:
+        """Run a command on the same journal and return the JSON it prints."""
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments, "--json"]
+        done = subprocess.run(command, env=self.environ, capture_output=True, check=True, timeout=60)
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Start the server over a filled journal; stop it after the last test."""
+    environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    environ = {name: value for name, value in environ.items() if not name.startswith("NAGARE_")}
+    environ |= {"NAGARE_DATA_DIR": str(tmp_path_factory.mktemp("e2e") / "var"), "NAGARE_LOG_LEVEL": "WARNING"}
+    fill = [sys.executable, "-m", "tests.e2e.fill"]
+    filled = subprocess.run(fill, env=environ, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=300)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve = [sys.executable, str(ROOT / "manage.py"), "serve", "--port", str(port)]
+    with subprocess.Popen(serve, env=environ, stdout=subprocess.PIPE, text=True) as tree:
+        try:
+            assert tree.stdout is not None
+            assert "ready" in tree.stdout.readline()
+            yield Site(url=f"http://127.0.0.1:{port}", environ=environ, **json.loads(filled.stdout))
+        finally:
+            tree.send_signal(signal.SIGTERM)
+
+
+Browse = Callable[..., Page]
+
+
+@pytest.fixture
+def browse(new_context: Callable[..., BrowserContext], site: Site, ear: Ear) -> Browse:
+    """Return what opens a browser of its own for somebody who is signed in; None is a stranger."""
+
+    def opened(person: str | None = "engineer", **options: Any) -> Page:
+        return signed_in(new_context(base_url=site.url, **options), site, ear, person)
+
+    return opened
+
+
+def signed_in(context: BrowserContext, site: Site, ear: Ear, person: str | None) -> Page:
+    """Return a new page of a browser, listened to, with the session of a person."""
+    context.set_default_timeout(PATIENCE_MS)
+    if person is not None:
+        context.add_cookies([{"name": "sessionid", "value": site.sessions[person], "url": site.url}])
+    page = context.new_page()
+    ear.listen(page)
+    return page

@@ -1,0 +1,134 @@
+"""Fills the journal that the browser tests look at: `python -m tests.e2e.fill`, with a data directory of its own.
+
+Prints what the tests need to find their way, as one JSON document: a session of each person, and pages of imports.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import django
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "nagare_web.settings"
+django.setup()
+
+from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402 - this and what follows needs the settings
+from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.test import Client  # noqa: E402
+
+from explorer.models import EventLine, RunSummary  # noqa: E402
+from journal.access import Role, add_project, add_user  # noqa: E402
+from journal.ingest import jobs  # noqa: E402
+from journal.models import Job  # noqa: E402
+from journal.runtime.projection import catch_up_all  # noqa: E402
+from journal.store import get_store  # noqa: E402
+from nagare_web.demo import fill  # noqa: E402
+from tests.builders import event, raw  # noqa: E402
+from tests.coding_run import coding_run  # noqa: E402
+from tests.e2e.corpus import PAYLOADS, atif, claude_code, everywhere  # noqa: E402
+
+ORDINARY: Final = 20
+LENGTHS: Final = (200, 2_000, 100_000)
+IN_THE_JOURNAL: Final = 2_000
+"""Of the longest run only so many events are written; a page's cost hangs on its rows, and all of those are there."""
+
+_REPEATED: Final = 1_000
+_COPIED: Final = frozenset({
+    "run", "kind", "title", "summary", "tool", "call_id", "is_error", "took_ms", "time_known", "context_bytes",
+    "size_bytes",
+})  # fmt: skip
+
+PEOPLE: Final = {
+    "engineer": (Role.ENGINEER, "default"),
+    "viewer": (Role.VIEWER, "default"),
+    "importer": (Role.ENGINEER, "imports"),
+    "newcomer": (Role.ENGINEER, "empty"),
+    "victim": (Role.ENGINEER, "hostile"),
+    "patient": (Role.VIEWER, "lengths"),
+}
+"""Who signs in, with which role in which project. Nobody is in two: a test would choose one for the others."""
+
+
+def main() -> None:
+    """Fill each project and say what is where."""
+    call_command("migrate", interactive=False, verbosity=0)
+    sessions = {name: _session(name, role, project) for name, (role, project) in PEOPLE.items()}
+    fill(get_store("default"), until=datetime.now(UTC), ordinary=ORDINARY)
+    _put_hostile()
+    _put_lengths()
+    report = _import("default", {"broken.jsonl": b'["no", "run"]\n[}\n', "run.json": atif("mine", "Plot it.")})
+    hostile = _import("hostile", _hostile_files())
+    streams = {file["path"]: run["stream"] for file in hostile.result["files"] for run in file["runs"]}
+    found = {"sessions": sessions, "report": report.id, "hostile_report": hostile.id, "hostile_runs": streams}
+    json.dump(found, sys.stdout)
+
+
+def _session(name: str, role: Role, project: str) -> str:
+    """Make somebody who is signed in, and return the session's key."""
+    if project != "default":
+        add_project(project)
+    user, _ = add_user(name, role=role, project=project)
+    client = Client()
+    client.force_login(user)
+    return client.cookies["sessionid"].value
+
+
+def _put_hostile() -> None:
+    store = get_store("hostile")
+    events = [event(data, actor=text, subjects=(text,)) for data, text in everywhere()]
+    store.append("agent_run-everywhere", events, expected_version=0)
+    document = {**{text: text for text in PAYLOADS.values()}, "lines": list(PAYLOADS.values())}
+    store.append("order-1", [raw(type="order.placed", data=json.dumps(document).encode())], expected_version=0)
+
+
+def _hostile_files() -> dict[str, bytes]:
+    """Return files whose contents and, of the one that is refused, name are payloads."""
+    names = {"\u202e<img src=x onerror=alert(1)>.json": b"[}", "session.jsonl": claude_code()}
+    return names | {f"{name}.json": atif(name, text) for name, text in PAYLOADS.items()}
+
+
+def _import(project: str, files: Mapping[str, bytes]) -> Job:
+    """Import files as the page does."""
+    job = jobs.submit(
+        project=project, user_id=None, uploads=[SimpleUploadedFile(name, data) for name, data in files.items()]
+    )
+    done = jobs.run(job.id)
+    assert done is not None
+    return done
+
+
+def _put_lengths() -> None:
+    for length in LENGTHS:
+        stream = f"agent_run-{length:06}"
+        events = coding_run(min(length, IN_THE_JOURNAL), stream=stream)
+        get_store("lengths").append(stream, events, expected_version=0)
+    catch_up_all()
+    _lengthen(RunSummary.objects.get(stream=f"agent_run-{LENGTHS[-1]:06}"), LENGTHS[-1])
+
+
+def _lengthen(run: RunSummary, events: int) -> None:
+    """Repeat the run's newest rows until there are `events`; the database copies them, since it is much quicker."""
+    copied = ", ".join(f'"{field.column}"' for field in EventLine._meta.fields if field.name in _COPIED)
+    statement = f"""
+        WITH RECURSIVE round(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM round WHERE number < %s)
+        INSERT INTO explorer_eventline (version, event_id, position, occurred_us, {copied})
+        SELECT version + number * %s, printf('%%08x-%%s', number, substr(event_id, 10)), version + number * %s,
+               occurred_us + number * 1000000, {copied}
+        FROM explorer_eventline, round WHERE run_id = %s AND version > %s AND version + number * %s <= %s
+        ORDER BY number, version
+    """
+    rounds = events // _REPEATED + 1
+    values = (rounds, _REPEATED, _REPEATED, run.pk, run.events - _REPEATED, _REPEATED, events)
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+    RunSummary.objects.filter(pk=run.pk).update(events=events)
+
+
+if __name__ == "__main__":
+    main()

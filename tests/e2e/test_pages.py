@@ -1,0 +1,165 @@
+"""What holds for every page, in light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, ViewportSize
+
+from nagare_web.demo.stories import STORIES
+from tests.e2e.conftest import Ear, Site, signed_in
+
+RUN: Final = f"/runs/{STORIES['edit-unread'].streams[0]}/"
+LIVE: Final = f"/runs/{STORIES['still-running'].streams[0]}/"
+PARENT: Final = f"/runs/{STORIES['hand-off'].streams[0]}/"
+TABS: Final = ("explain", "state", "diff", "payload", "causes", "events")
+RULES: Final = {
+    "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
+    "dark": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+}
+"""All rules once, and what depends on colours again in the other scheme."""
+
+SIZES: Final[tuple[ViewportSize, ...]] = ({"width": 1440, "height": 900}, {"width": 390, "height": 844})
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+NARROWEST: Final = 320
+"""CSS pixels: 1,280 at a zoom of 400 %, which WCAG 1.4.10 asks for."""
+
+ELEMENTS: Final = 1_500
+LIST_ELEMENTS: Final = 2_100
+"""Fifty rows of twelve cells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visited:
+    """A page to look at: its address, whose, which status, what to open first, and what axe looks at then.
+
+    A menu lies over the page, whose targets it halves, so that with one open only what stands around it counts.
+    """
+
+    path: str
+    person: str | None = "engineer"
+    status: int = 200
+    opens: str = ""
+    within: str = "html"
+    elements: int = ELEMENTS
+
+
+PAGES: Final = {
+    "list": Visited(path="/runs/", elements=LIST_ELEMENTS),
+    "list, filters open": Visited(path="/runs/", opens="#filters > summary", elements=LIST_ELEMENTS),
+    "list, query not understood": Visited(path="/runs/?q=errors:many"),
+    "list, nothing found": Visited(path="/runs/?q=agent:nobody"),
+    "first run": Visited(path="/runs/", person="newcomer"),
+    "menu of the account": Visited(path="/runs/", opens=".top-user", within=".top", elements=LIST_ELEMENTS),
+    **{f"run, {tab}": Visited(path=f"{RUN}?v=23&tab={tab}") for tab in TABS},
+    "run, a failure": Visited(path=f"{RUN}?v=28"),
+    "run, the end": Visited(path=f"{RUN}?v=200&tab=state"),
+    "run, no such event": Visited(path=f"{RUN}?v=999"),
+    "run, its keys": Visited(path=RUN, opens="#keys-open"),
+    "run, running": Visited(path=LIVE),
+    "run, hand-off": Visited(path=PARENT),
+    "import": Visited(path="/import/"),
+    "import report": Visited(path="/import/{report}/"),
+    "sign in": Visited(path="/accounts/login/?next=/runs/", person=None),
+    "not there": Visited(path="/nothing/", status=404),
+    "not allowed": Visited(path="/import/", person="viewer", status=403),
+}
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def wanted(request: pytest.FixtureRequest) -> Visited:
+    """Return each of the pages in turn."""
+    return PAGES[request.param]
+
+
+@pytest.fixture(scope="module")
+def visited(wanted: Visited, browser: Browser, site: Site) -> Iterator[Page]:
+    """Open a page once for all tests of this module. None complains, asks another origin or stops something."""
+    ear = Ear(complaints=[], requests=[])
+    context = browser.new_context(base_url=site.url, viewport=SIZES[0], reduced_motion="reduce")
+    page = signed_in(context, site, ear, wanted.person)
+    response = page.goto(wanted.path.format(report=site.report))
+    assert response is not None
+    assert response.status == wanted.status
+    if wanted.opens:
+        page.locator(wanted.opens).click()
+    yield page
+    context.close()
+    assert ear.complaints == []
+
+
+_ALIKE: Final = ("[data-run]:nth-of-type(n+9)", ".row:nth-of-type(n+25)", ".graph-rows li:nth-of-type(n+25)")
+"""Rows that look like the ones before them: with them axe needs minutes and finds no more."""
+
+
+def _said(violation: Any) -> str:
+    """Return a finding of axe with the elements it is about."""
+    places = "; ".join(f"{' '.join(map(str, node['target']))} {node['html'][:160]}" for node in violation["nodes"][:6])
+    return f"{violation['id']} ({len(violation['nodes'])}): {violation['help']}: {places}"
+
+
+def test_axe_finds_nothing(wanted: Visited, visited: Page) -> None:
+    """WCAG 2.2 AA and good practice, in both colour schemes and at both sizes."""
+    found = []
+    for scheme in SCHEMES:
+        visited.emulate_media(color_scheme=scheme)
+        for size in SIZES:
+            visited.set_viewport_size(size)
+            options = {"runOnly": RULES[scheme], "resultTypes": ["violations"], "preload": False}
+            violations = (
+                Axe()
+                .run(visited, context={"include": [wanted.within], "exclude": list(_ALIKE)}, options=options)
+                .response["violations"]
+            )
+            found += [f"{scheme}, {size['width']}: {_said(violation)}" for violation in violations]
+    assert found == []
+
+
+def test_a_page_has_one_heading_and_few_elements(wanted: Visited, visited: Page) -> None:
+    """One h1, a title, a language; and no more elements than a slow machine lays out at once."""
+    assert visited.locator("h1").count() == 1
+    assert visited.locator("html").get_attribute("lang") == "en"
+    assert visited.title().endswith("· nagare")
+    assert visited.evaluate("document.querySelectorAll('*').length") <= wanted.elements
+
+
+def test_a_phone_scrolls_in_one_direction(visited: Page) -> None:
+    """The page is as wide as the screen, at 390 pixels and at the narrowest that counts."""
+    for width in (SIZES[1]["width"], NARROWEST):
+        visited.set_viewport_size({"width": width, "height": 844})
+        wide = visited.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth]")
+        assert max(wide) <= width, (width, _widest(visited, width))
+
+
+def _widest(page: Page, width: int) -> Any:
+    """Return which elements stand out, for whoever has to mend it."""
+    return page.evaluate(
+        """(width) => [...document.querySelectorAll("main *, header *, footer *")]
+            .filter((element) => element.getBoundingClientRect().right > width + 0.5).slice(0, 8)
+            .map((element) => `${element.tagName}.${element.getAttribute("class")}`)""",
+        width,
+    )
+
+
+def test_the_focus_can_be_seen(visited: Page) -> None:
+    """Whatever Tab reaches has a ring of two pixels, or its frame or row has, in both colour schemes."""
+    for scheme in SCHEMES:
+        visited.emulate_media(color_scheme=scheme)
+        visited.evaluate("document.activeElement.blur()")
+        for _ in range(12):
+            visited.keyboard.press("Tab")
+            assert visited.evaluate(_IS_RINGED) in ("", None), scheme
+
+
+_IS_RINGED: Final = """() => {
+  const element = document.activeElement;
+  if (!element || element === document.body) return "";
+  const frame = element.closest(".field-frame, .drop-choose") ?? element;
+  const isRinged = ({ outlineStyle, outlineWidth }) => outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
+  const drawn = [[element], [element, "::after"], [frame]].map((of) => getComputedStyle(...of));
+  return drawn.some(isRinged) ? "" : element.outerHTML.slice(0, 200);
+}"""
