@@ -1,0 +1,328 @@
+"""What the databases share: the tables, an append in steps, and reading in pages.
+
+Every database keeps the same promises by the same rows; what differs, each says in its own module: how it keeps a
+committed event from appearing behind a position that a reader was given (`_announce`, `horizon`), and its fastest road
+for a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import msgspec
+from django.db import IntegrityError, connections, transaction
+
+from journal.domain import stream as streams
+from journal.domain.event import EventData, RecordedEvent
+from journal.domain.stream import ExpectedVersion
+from journal.errors import EventNotFound
+from journal.store import checks
+from journal.store.protocol import Appended, Capabilities, Clock, Horizon
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TRIES = 4
+PAGE = 500
+"""Rows read at a time: what a reader holds in memory."""
+
+COLUMNS = (
+    "project",
+    "stream_id",
+    "version",
+    "event_id",
+    "type",
+    "schema_version",
+    "data",
+    "metadata",
+    "occurred_us",
+    "recorded_us",
+)
+_SELECT = (
+    "SELECT e.position, e.project, s.name, e.version, e.event_id, e.type, e.schema_version, e.data, e.metadata,"
+    " e.occurred_us, e.recorded_us FROM journal_event e JOIN journal_stream s ON s.id = e.stream_id"
+)
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """One append, checked and with every id filled in."""
+
+    stream: str
+    events: Sequence[EventData]
+    expected: ExpectedVersion
+    now: datetime
+    given: tuple[str, ...]
+    """Ids that the caller chose: only these may be in the journal already."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The events' ids, in order."""
+        return tuple(str(event.id) for event in self.events)
+
+    def appended(self, version: int, *, is_new: bool = True) -> Appended:
+        """Return the outcome: the stream's version after it."""
+        return Appended(stream=self.stream, version=version, ids=self.ids, is_new=is_new)
+
+
+class SqlStore:
+    """The journal of one project. `project` None reads over all projects, for the runtime, and refuses to write."""
+
+    capabilities: ClassVar[Capabilities]
+
+    read_stream_row: ClassVar[str] = "SELECT id, version FROM journal_stream WHERE project = %s AND name = %s"
+    lock_stream_row: ClassVar[str] = read_stream_row
+    """Reads the stream's row and, where writers run side by side, keeps others from it until the commit."""
+
+    def __init__(
+        self, project: str | None, *, using: str = "default", clock: Clock = lambda: datetime.now(UTC)
+    ) -> None:
+        self._project = project
+        self._using = using
+        self._clock = clock
+
+    @property
+    def project(self) -> str:
+        """The project every read and write is bound to; empty for a store that reads over all of them."""
+        return self._project or ""
+
+    @property
+    def _connection(self) -> Any:
+        return connections[self._using]
+
+    # --- Appending ----------------------------------------------------------------------------------------------------
+
+    def append(self, stream: str, events: Sequence[EventData], *, expected_version: ExpectedVersion) -> Appended:
+        """Append all events or none, in a durable transaction of its own. See `EventStore.append`."""
+        if self._project is None:
+            raise TypeError("a store over all projects only reads; get_store(project) gives one that appends")
+        now = self._clock()
+        batch = Batch(
+            stream=stream,
+            events=checks.admitted(stream, events, now),
+            expected=expected_version,
+            now=now,
+            given=tuple(event.id for event in events if event.id is not None),
+        )
+        if not batch.events:
+            checks.check_expected(stream, expected_version, version := self.stream_version(stream))
+            return batch.appended(version)
+        return self._insist(batch)
+
+    def _insist(self, batch: Batch) -> Appended:
+        """Append, again where another writer made the stream or used an id between our look and our write.
+
+        The second look finds what the other one wrote, and says so in the journal's words.
+        """
+        for at in range(_TRIES):
+            try:
+                with self._transaction():
+                    if (done := self._write(batch, is_first_try=at == 0)) is not None:
+                        return done
+            except IntegrityError:
+                if at == _TRIES - 1:
+                    raise
+        raise AssertionError(f"{batch.stream!r} changed under each of {_TRIES} tries")
+
+    def _transaction(self) -> AbstractContextManager[Any]:
+        """Return the transaction of one append; an error inside another one, in which nothing is durable."""
+        return transaction.atomic(using=self._using, durable=True)
+
+    def _write(self, batch: Batch, *, is_first_try: bool) -> Appended | None:
+        """Write inside the transaction. None where the stream changed in between: the caller tries again."""
+        del is_first_try
+        with self._connection.cursor() as cursor:
+            cursor.execute(self.lock_stream_row, (self._project, batch.stream))
+            row = cursor.fetchone()
+            if (done := self._settled(batch, row[1] if row else 0)) is not None:
+                return done
+            version = row[1] if row else 0
+            stream_id = self._advance(cursor, batch, row)
+            if stream_id is None:
+                return None
+            self._announce(cursor)
+            self._insert(cursor, self._rows(stream_id, version, batch))
+        return batch.appended(version + len(batch.events))
+
+    def _settled(self, batch: Batch, version: int) -> Appended | None:
+        """Return the outcome of the same append made before, or None where it is new and may be made."""
+        known = self._known(batch.given)
+        if checks.is_repeat(batch.stream, batch.events, known):
+            return batch.appended(max(event.version for event in known.values()), is_new=False)
+        checks.check_expected(batch.stream, batch.expected, version)
+        return None
+
+    def _advance(self, cursor: Any, batch: Batch, row: tuple[int, int] | None) -> int | None:
+        """Move the stream's row on, only from the version that was read: none is taken twice or left out."""
+        if row is None:
+            return self._new_stream(cursor, batch.stream, len(batch.events))
+        cursor.execute(
+            "UPDATE journal_stream SET version = %s WHERE id = %s AND version = %s",
+            (row[1] + len(batch.events), row[0], row[1]),
+        )
+        return row[0] if cursor.rowcount == 1 else None
+
+    def _new_stream(self, cursor: Any, stream: str, version: int) -> int:
+        cursor.execute(
+            "INSERT INTO journal_stream (project, name, category, version) VALUES (%s, %s, %s, %s)",
+            (self._project, stream, streams.category(stream), version),
+        )
+        return int(cursor.lastrowid)
+
+    def _announce(self, cursor: Any) -> None:
+        """Say, before positions are drawn, that they are about to be. Nothing to say where one writes at a time."""
+
+    def _insert(self, cursor: Any, rows: list[tuple[Any, ...]]) -> None:
+        cursor.executemany(insert_of(1), rows)
+
+    def _rows(self, stream_id: int, version: int, batch: Batch) -> list[tuple[Any, ...]]:
+        return [
+            (
+                self._project,
+                stream_id,
+                version + at,
+                event.id,
+                event.type,
+                event.schema,
+                event.data,
+                event.metadata,
+                microseconds(event.occurred_at or batch.now),
+                microseconds(batch.now),
+            )
+            for at, event in enumerate(batch.events, 1)
+        ]
+
+    def _known(self, ids: Sequence[str]) -> dict[str, RecordedEvent]:
+        found: dict[str, RecordedEvent] = {}
+        for start in range(0, len(ids), PAGE):
+            page = list(ids[start : start + PAGE])
+            where = f"WHERE e.project = %s AND e.event_id IN ({_marks(len(page))})"
+            found |= {event.id: event for event in self._read(where, [self._project, *page])}
+        return found
+
+    # --- Reading ------------------------------------------------------------------------------------------------------
+
+    def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield versions in ``(after, until]``."""
+        where, values = "s.project = %s AND s.name = %s", [self._project, stream]
+        yield from self._paged("version", where, values, after=after, until=until)
+
+    def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield by position, past `after`, as far as the horizon is when reading begins."""
+        yield from self._ordered([], [], after, limit)
+
+    def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+        """Yield the events of a category by position, past `after`."""
+        yield from self._ordered(["s.category = %s"], [category], after, limit)
+
+    def _ordered(self, where: list[str], values: list[Any], after: int, limit: int | None) -> Iterator[RecordedEvent]:
+        if self._project is not None:
+            where, values = [*where, "e.project = %s"], [*values, self._project]
+        # The horizon is taken first and the pages after it, each in a snapshot of its own: what the horizon calls
+        # settled is in all of them.
+        until = self._reach()
+        yield from self._paged("position", " AND ".join(where), values, after=after, until=until, limit=limit)
+
+    def _reach(self) -> int | None:
+        """Return the highest position a reader may be given now; None where that is every committed one."""
+        return None
+
+    def _paged(
+        self, key: str, where: str, values: list[Any], *, after: int, until: int | None, limit: int | None = None
+    ) -> Iterator[RecordedEvent]:
+        where = f"{where} AND e.{key} > %s" if where else f"e.{key} > %s"
+        bound = [] if until is None else [until]
+        where += "" if until is None else f" AND e.{key} <= %s"
+        while limit is None or limit > 0:
+            size = PAGE if limit is None else min(PAGE, limit)
+            order, more = self._first(size)
+            page = self._read(f"WHERE {where} ORDER BY e.{key} {order}", [*values, after, *bound, *more])
+            yield from page
+            if len(page) < size:
+                return
+            after = getattr(page[-1], key)
+            limit = None if limit is None else limit - size
+
+    def _first(self, size: int) -> tuple[str, list[Any]]:
+        """Return how the dialect takes the first rows only, and its values."""
+        return "LIMIT %s", [size]
+
+    def event(self, event_id: str) -> RecordedEvent:
+        """Return one event by id."""
+        for event in self._read("WHERE e.project = %s AND e.event_id = %s", [self._project, event_id]):
+            return event
+        raise EventNotFound(event_id=event_id, project=self.project)
+
+    def versions_of(self, stream: str) -> dict[str, int]:
+        """Return event id to version of a whole stream."""
+        sql = (
+            "SELECT e.event_id, e.version FROM journal_event e JOIN journal_stream s ON s.id = e.stream_id"
+            " WHERE s.project = %s AND s.name = %s"
+        )
+        return dict(self._fetch(sql, [self._project, stream]))
+
+    def stream_version(self, stream: str) -> int:
+        """Return the stream's newest version."""
+        rows = self._fetch(self.read_stream_row, [self._project, stream])
+        return int(rows[0][1]) if rows else 0
+
+    def head(self) -> int:
+        """Return the highest position a reader may be given."""
+        where, values = "", []
+        if self._project is not None:
+            where, values = " WHERE project = %s", [self._project]
+        if (until := self._reach()) is not None:
+            where, values = f"{where} {'AND' if where else 'WHERE'} position <= %s", [*values, until]
+        return int(self._fetch(f"SELECT COALESCE(MAX(position), 0) FROM journal_event{where}", values)[0][0])  # noqa: S608 - constants
+
+    def horizon(self) -> Horizon:
+        """Return how far a reader may read, and what is held back."""
+        return Horizon(head=self.head())
+
+    def _read(self, where: str, values: Sequence[Any]) -> list[RecordedEvent]:
+        return [recorded(row) for row in self._fetch(f"{_SELECT} {where}", values)]
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+
+def _marks(count: int) -> str:
+    return ", ".join(["%s"] * count)
+
+
+def insert_of(rows: int) -> str:
+    """Return the statement that writes so many events."""
+    values = ", ".join([f"({_marks(len(COLUMNS))})"] * rows)
+    return f"INSERT INTO journal_event ({', '.join(COLUMNS)}) VALUES {values}"  # noqa: S608 - constants
+
+
+def microseconds(moment: datetime) -> int:
+    """Return an aware time as the tables hold it."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(microseconds: int) -> datetime:
+    """Return the time the tables hold."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def recorded(row: tuple[Any, ...]) -> RecordedEvent:
+    """Return an event from its row."""
+    position, project, stream, version, event_id, kind, schema, data, metadata, occurred, recorded_us = row
+    return RecordedEvent(
+        position=position,
+        project=project,
+        stream=stream,
+        version=version,
+        id=event_id,
+        type=kind,
+        schema=schema,
+        data=bytes(data),
+        metadata=bytes(metadata),
+        occurred_at=moment(occurred),
+        recorded_at=moment(recorded_us),
+    )
