@@ -67,11 +67,11 @@ _MYSQL = {
 _MICROSOFT = {
     "journal_event_no_update": (
         "CREATE TRIGGER journal_event_no_update ON journal_event INSTEAD OF UPDATE AS"
-        f" BEGIN THROW 51000, '{_CHANGED}', 1; END"
+        f" THROW 51000, '{_CHANGED}', 1"
     ),
     "journal_event_no_delete": (
         "CREATE TRIGGER journal_event_no_delete ON journal_event INSTEAD OF DELETE AS"
-        f" BEGIN THROW 51000, '{_DELETED}', 1; END"
+        f" THROW 51000, '{_DELETED}', 1"
     ),
 }
 
