@@ -25,7 +25,9 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from uuid_utils.compat import uuid7
 
-from journal.domain.event import EventData
+from journal.domain import codec
+from journal.domain.agent_run import ToolReturned
+from journal.domain.event import EventData, Metadata
 from journal.store import get_store
 from journal.store.sql import COLUMNS, insert_of
 
@@ -33,9 +35,12 @@ ALIAS: Final = "bench"
 _WRITERS: Final = 8
 _PAGE: Final = 500
 _TEXT: Final = "def refund(amount: Decimal) -> Decimal: return amount.quantize(CENT, ROUND_HALF_UP)  # line by line. "
-_METADATA: Final = (
-    b'{"correlationId": "01992f0c-0000-7000-8000-000000000000", "causationId": "01992f0c-0000-7000-8000-000000000001",'
-    b' "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}'
+_METADATA: Final = codec.encode(
+    Metadata(
+        correlation_id="01992f0c-0000-7000-8000-000000000000",
+        causation_id="01992f0c-0000-7000-8000-000000000001",
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
 )
 _FLOOR: Final = {
     "sqlite": (
@@ -164,7 +169,7 @@ def _events(count: int) -> list[EventData]:
         EventData(
             id=str(uuid7()),
             type="agent_run.tool_returned",
-            data=b'{"toolName": "read_file", "callId": "c_%d", "responseJson": "%s"}' % (at, (_TEXT * 5).encode()),
+            data=codec.encode(ToolReturned(tool_name="read_file", call_id=f"c_{at}", response_json=codec.text(_TEXT * 5))),
             metadata=_METADATA,
         )
         for at in range(count)

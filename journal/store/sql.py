@@ -7,9 +7,10 @@ for a batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -40,10 +41,9 @@ COLUMNS = (
     "occurred_us",
     "recorded_us",
 )
-_SELECT = (
-    "SELECT e.position, e.project, s.name, e.version, e.event_id, e.type, e.schema_version, e.data, e.metadata,"
-    " e.occurred_us, e.recorded_us FROM journal_event e JOIN journal_stream s ON s.id = e.stream_id"
-)
+_OF_EVENT = "e.version, e.event_id, e.type, e.schema_version, e.data, e.metadata, e.occurred_us, e.recorded_us"
+_SELECT = f"SELECT e.position, e.project, s.name, {_OF_EVENT}"  # noqa: S608 - constants
+_WITH_STREAM = "journal_event e JOIN journal_stream s ON s.id = e.stream_id"
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,39 +205,66 @@ class SqlStore:
 
     def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
         """Yield versions in ``(after, until]``."""
-        where, values = "s.project = %s AND s.name = %s", [self._project, stream]
-        yield from self._paged("version", where, values, after=after, until=until)
+        # The stream's row is found once, and its name does not travel with every event.
+        source = "journal_event e"
+        where = ["e.stream_id = (SELECT id FROM journal_stream WHERE project = %s AND name = %s)"]
+        select = f"SELECT e.position, {_OF_EVENT}"  # noqa: S608 - constants
+        named = (self.project, stream)
+
+        def fetch(tail: str, values: list[Any]) -> list[RecordedEvent]:
+            rows = self._fetch(f"{select} FROM {source} {tail}", values)
+            return [recorded((row[0], *named, *row[1:])) for row in rows]
+
+        yield from self._paged("version", fetch, where, [self._project, stream], after=after, until=until)
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield by position, past `after`, as far as the horizon is when reading begins."""
-        yield from self._ordered([], [], after, limit)
+        where, values = self._of_project()
+
+        def fetch(tail: str, values: list[Any]) -> list[RecordedEvent]:
+            # The page is cut before the streams' names are looked up, so that no plan does it the other way round.
+            page = f"(SELECT e.* FROM journal_event e {tail}) e"  # noqa: S608 - constants
+            sql = f"{_SELECT} FROM {page} JOIN journal_stream s ON s.id = e.stream_id ORDER BY e.position"
+            return [recorded(row) for row in self._fetch(sql, values)]
+
+        yield from self._paged("position", fetch, where, values, after=after, until=self._reach(), limit=limit)
 
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the events of a category by position, past `after`."""
-        yield from self._ordered(["s.category = %s"], [category], after, limit)
+        where, values = self._of_project()
+        yield from self._paged(
+            "position", self._read, ["s.category = %s", *where], [category, *values], after=after, until=self._reach(),
+            limit=limit,
+        )
 
-    def _ordered(self, where: list[str], values: list[Any], after: int, limit: int | None) -> Iterator[RecordedEvent]:
-        if self._project is not None:
-            where, values = [*where, "e.project = %s"], [*values, self._project]
-        # The horizon is taken first and the pages after it, each in a snapshot of its own: what the horizon calls
-        # settled is in all of them.
-        until = self._reach()
-        yield from self._paged("position", " AND ".join(where), values, after=after, until=until, limit=limit)
+    def _of_project(self) -> tuple[list[str], list[Any]]:
+        return ([], []) if self._project is None else (["e.project = %s"], [self._project])
 
     def _reach(self) -> int | None:
-        """Return the highest position a reader may be given now; None where that is every committed one."""
+        """Return the highest position a reader may be given now; None where that is every committed one.
+
+        It is asked before the first page, and each page is read in a snapshot of its own: what the reach calls settled
+        is in all of them.
+        """
         return None
 
     def _paged(
-        self, key: str, where: str, values: list[Any], *, after: int, until: int | None, limit: int | None = None
+        self,
+        key: str,
+        fetch: Callable[[str, list[Any]], list[RecordedEvent]],
+        where: list[str],
+        values: list[Any],
+        *,
+        after: int,
+        until: int | None,
+        limit: int | None = None,
     ) -> Iterator[RecordedEvent]:
-        where = f"{where} AND e.{key} > %s" if where else f"e.{key} > %s"
         bound = [] if until is None else [until]
-        where += "" if until is None else f" AND e.{key} <= %s"
+        clause = " AND ".join([*where, f"e.{key} > %s", *(f"e.{key} <= %s" for _ in bound)])
         while limit is None or limit > 0:
             size = PAGE if limit is None else min(PAGE, limit)
             order, more = self._first(size)
-            page = self._read(f"WHERE {where} ORDER BY e.{key} {order}", [*values, after, *bound, *more])
+            page = fetch(f"WHERE {clause} ORDER BY e.{key} {order}", [*values, after, *bound, *more])
             yield from page
             if len(page) < size:
                 return
@@ -281,7 +308,7 @@ class SqlStore:
         return Horizon(head=self.head())
 
     def _read(self, where: str, values: Sequence[Any]) -> list[RecordedEvent]:
-        return [recorded(row) for row in self._fetch(f"{_SELECT} {where}", values)]
+        return [recorded(row) for row in self._fetch(f"{_SELECT} FROM {_WITH_STREAM} {where}", values)]
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
@@ -305,8 +332,9 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+@lru_cache(maxsize=256)
 def moment(microseconds: int) -> datetime:
-    """Return the time the tables hold."""
+    """Return the time the tables hold. Events of one append share it: making it is a good part of reading one."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
