@@ -28,7 +28,7 @@ from uuid_utils.compat import uuid7
 from journal.domain import codec
 from journal.domain.agent_run import ToolReturned
 from journal.domain.event import EventData, Metadata
-from journal.store import get_store
+from journal.store import every_project, get_store
 from journal.store.sql import COLUMNS, insert_of
 
 ALIAS: Final = "bench"
@@ -97,7 +97,7 @@ class _Store(_Side):
         return sum(len(event.payload) for event in self._store.read_stream(f"run-{stream}"))
 
     def catch_up(self) -> int:
-        return sum(1 for _ in self._store.read_all())
+        return sum(1 for _ in every_project(using=ALIAS).read_all())
 
 
 class _Floor(_Side):

@@ -1,4 +1,4 @@
-"""What the journal needs on database servers and not on SQLite.
+"""What the journal needs on database servers and not on SQLite; and an index for following one project.
 
 Ids and stream names are compared byte by byte. Writers that announce themselves get slots to do it in (see
 `journal/store/announced.py`). Where no trigger sees TRUNCATE, a table that refers to the events stands in its way.
@@ -6,10 +6,9 @@ Ids and stream names are compared byte by byte. Writers that announce themselves
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django.db import migrations
+from django.db import migrations, models
 
 _SLOTS = 128
 
@@ -93,4 +92,7 @@ class Migration(migrations.Migration):
 
     dependencies = [("journal", "0002_append_only")]
     # Not atomic in itself: MySQL commits at each of these anyway. The migration is, where the database can.
-    operations = [migrations.RunPython(_apply, _undo, atomic=False)]
+    operations = [
+        migrations.RunPython(_apply, _undo, atomic=False),
+        migrations.AddIndex("eventrow", models.Index(fields=["project", "position"], name="journal_event_order")),
+    ]
