@@ -8,10 +8,10 @@ from django.db import connection, models
 from django.db.models.constants import OnConflict
 
 
-def insert(model: type[models.Model], rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
+def insert(model: type[models.Model], rows: Sequence[object], *, ignore_conflicts: bool = False) -> None:
     """Insert new rows of a model whose columns need no conversion: text, numbers, booleans and keys.
 
-    Primary keys are the database's and are not set on the objects.
+    A row is any object with the model's attributes. Primary keys are the database's and are not set on the objects.
     """
     if not rows:
         return

@@ -115,8 +115,7 @@ def tool_failed(event: run.ToolFailed) -> Explanation:
     """Say how the tool failed, in its own words."""
     tool = event.tool_name or "The tool"
     message = clip(event.message or "")
-    code = event.error_code if event.error_code and event.error_code not in message else None
-    why = ", ".join(part for part in (code, message) if part) or "no reason recorded"
+    why = message or event.error_code or "no reason recorded"
     return Explanation(
         title=f"{tool} failed",
         summary=f"{tool} failed: {why}",

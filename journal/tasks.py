@@ -25,6 +25,7 @@ def run_import(job_id: str) -> None:
 
 @shared_task(name="journal.tasks.reap")
 def reap() -> None:
-    """Wake import jobs that are queued or whose worker is lost."""
+    """Wake import jobs that are queued or whose worker is lost, and remove what ended ones have left."""
+    imports.clear()
     for job_id in jobs.waiting(imports.KIND, now=datetime.now(UTC)):
         run_import.delay(job_id)

@@ -16,7 +16,6 @@ import msgspec
 from journal.domain import agent_run as run
 from journal.domain import codec
 from journal.domain.event import Cause, EventData
-
 from tests import builders
 from tests.builders import NOON
 
@@ -26,7 +25,9 @@ EDIT_AT = 23
 
 TEST_FILE = "\n".join(f"def test_refund_{line}(): assert refund(19.995) == 20.00" for line in range(148))
 MONEY = "\n".join(f"CENT_{line} = Decimal('0.01')" for line in range(96))
-GREP = "billing/refunds.py:88: return round(x, 2)\n" + "\n".join(f"billing/money.py:{line}: round(" for line in range(7))
+GREP = "billing/refunds.py:88: return round(x, 2)\n" + "\n".join(
+    f"billing/money.py:{line}: round(" for line in range(7)
+)
 THOUGHT = (
     "The grep at the previous step already showed line 88 uses round(x, 2); I believe I have seen the file, so I will "
     "edit directly instead of reading."
@@ -34,7 +35,11 @@ THOUGHT = (
 _LOOP = (
     ("run_tests", {"path": "tests/"}, "3 failed, 41 passed"),
     ("read_file", {"path": "billing/refunds.py"}, MONEY),
-    ("edit_file", {"path": "billing/refunds.py", "old_string": "round(y)", "new_string": "quantize(y)"}, {"replacements": 1}),
+    (
+        "edit_file",
+        {"path": "billing/refunds.py", "old_string": "round(y)", "new_string": "quantize(y)"},
+        {"replacements": 1},
+    ),
     ("grep", {"pattern": "quantize", "path": "billing/"}, GREP),
 )
 
@@ -57,7 +62,11 @@ class _Story:
         others = tuple(Cause(id=self.id(to), kind=kind.partition("_")[0]) for kind, to in causes.items())  # type: ignore[arg-type]
         self.events.append(
             builders.event(
-                data, id=self.id(version), at=self._at, causation_id=self.id(by) if by else None, causes=others,
+                data,
+                id=self.id(version),
+                at=self._at,
+                causation_id=self.id(by) if by else None,
+                causes=others,
                 actor="agent:coder" if isinstance(data, run.Reasoned) else None,
             )
         )
@@ -68,7 +77,9 @@ class _Story:
         asked = self.add(run.ModelCalled(model="orion-3", params={"temperature": 0}), by=by)
         answer = self.add(
             run.ModelResponded(content=said, input_tokens=8_000, output_tokens=60, cost_usd=0.025),
-            after_ms=1_100, by=asked, **causes,
+            after_ms=1_100,
+            by=asked,
+            **causes,
         )
         decided = []
         for tool, arguments, result in calls:
@@ -87,30 +98,51 @@ def _result(tool: str, call: str, result: Any) -> run.ToolReturned | run.ToolFai
     return run.ToolReturned(tool_name=tool, call_id=call, response_json=codec.text(result))
 
 
-def coding_run(events: int = 200, *, stream: str = "agent_run-7", began: datetime = NOON, **started: Any) -> list[EventData]:
+def coding_run(
+    events: int = 200, *, stream: str = "agent_run-7", began: datetime = NOON, **started: Any
+) -> list[EventData]:
     """Return exactly `events` events (30 at least); the edit without a reading is version `EDIT_AT`."""
     story = _Story(stream, began)
     tools = ("list_dir", "read_file", "grep", "edit_file", "run_tests", "shell")
     fields = {"prompt": PROMPT, "model": "orion-3", "agent": "coder", "source": "made", "tools": tools, **started}
     first = story.add(run.Started(**fields))
     asked = story.add(run.MessageReceived(role="user", content=PROMPT), by=first)
-    seen = story.turn("I will look at the folder first.", [("list_dir", {"path": "billing/"}, ["money.py"] * 9)], by=asked)
-    reads = [("read_file", {"path": "tests/test_refunds.py"}, TEST_FILE), ("read_file", {"path": "billing/money.py"}, MONEY)]
+    seen = story.turn(
+        "I will look at the folder first.", [("list_dir", {"path": "billing/"}, ["money.py"] * 9)], by=asked
+    )
+    reads = [
+        ("read_file", {"path": "tests/test_refunds.py"}, TEST_FILE),
+        ("read_file", {"path": "billing/money.py"}, MONEY),
+    ]
     seen = story.turn("The test names money.py, so I will read both files.", reads, by=seen)
     tests = [("run_tests", {"path": "tests/test_refunds.py"}, "1 failed, 11 passed")]
     ran = story.turn("Run the test to see the actual difference.", tests, by=seen)
     found = story.turn(
-        "19.995 became 19.99, so I need every use of round().", [("grep", {"pattern": "round(", "path": "billing/"}, GREP)],
-        by=ran, read=ran,
+        "19.995 became 19.99, so I need every use of round().",
+        [("grep", {"pattern": "round(", "path": "billing/"}, GREP)],
+        by=ran,
+        read=ran,
     )
-    edit = {"path": "billing/refunds.py", "old_string": "    return round(x, 2)", "new_string": "    return Decimal(x).quantize(CENT, ROUND_HALF_UP)"}
-    last = story.turn(THOUGHT, [("edit_file", edit, {"path": "billing/refunds.py", "replacements": 1})], by=found, read=ran, quoted=found)
+    edit = {
+        "path": "billing/refunds.py",
+        "old_string": "    return round(x, 2)",
+        "new_string": "    return Decimal(x).quantize(CENT, ROUND_HALF_UP)",
+    }
+    last = story.turn(
+        THOUGHT,
+        [("edit_file", edit, {"path": "billing/refunds.py", "replacements": 1})],
+        by=found,
+        read=ran,
+        quoted=found,
+    )
     for at, (tool, arguments, result) in _rounds(events):
         if len(story.events) + 5 > events:
             break
         failing = "failed" if at % 5 else "passed"
         said = f"Check the edit against the suite, round {at}."
-        last = story.turn(said, [(tool, arguments, f"{at} {failing}, 41 passed" if tool == "run_tests" else result)], by=last)
+        last = story.turn(
+            said, [(tool, arguments, f"{at} {failing}, 41 passed" if tool == "run_tests" else result)], by=last
+        )
         if at % 24 == 0 and len(story.events) + 6 <= events:
             kept = tuple(range(len(story.events) - 8, len(story.events)))
             last = story.add(run.ContextCompacted(summary="Refunds round twice.", kept_versions=kept), by=last)

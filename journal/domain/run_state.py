@@ -309,6 +309,12 @@ class RunState:
             "totals": {name: self._total(name) for name in _TOTALS},
         }
 
+    @property
+    def answered_call(self) -> int | None:
+        """The version of the call that the newest event answered, None where it answered none."""
+        call, result = next(reversed(self._closed.items()), (None, 0))
+        return call if result == self.version else None
+
     def known_results(self) -> dict[str, dict[str, Any]]:
         """Return `known.results` of `to_json`, without building the rest."""
         return dict(self._results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,6 +10,11 @@ import msgspec
 from journal.domain.codec import encode
 
 PREVIEW_CHARACTERS = 160
+
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+"""What a terminal obeys or a reader does not see; line breaks and tabs are left."""
 _KILO, _MEGA = 1_000, 1_000_000
 
 
@@ -71,6 +77,11 @@ def size_bytes(content: Any) -> int:
     if isinstance(content, str):
         return len(content.encode(errors="surrogatepass"))
     return len(encode(content))
+
+
+def printable(text: str) -> str:
+    """Return text for a terminal: what it would obey, or nobody would see, stands as its escape in Python."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def amount(count: int, one: str, many: str | None = None) -> str:

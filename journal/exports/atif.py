@@ -44,16 +44,16 @@ class _Document:
             case run.Started() as started:
                 self._start(started)
             case run.MessageReceived() as message:
-                self._current = None
-                self._step(event, _SOURCES.get(message.role, "user"), plain(message.content))
+                self._hear(event, message)
             case run.ModelResponded() as response:
                 self._respond(event, response)
             case run.Reasoned() as call:
                 self._call(event, call)
             case run.ToolReturned() as result:
-                self._observe(event, result.call_id, _text(parsed(result.response_json)))
+                self._observe(event, result.call_id, _text(parsed(result.response_json)), {"is_error": False})
             case run.ToolFailed() as failure:
-                self._observe(event, failure.call_id, failure.message or failure.error_code or "failed")
+                error = {"is_error": True, "error_code": failure.error_code}
+                self._observe(event, failure.call_id, failure.message or failure.error_code or "failed", error)
             case run.ModelCalled() | run.Answered():
                 pass  # the response it belongs to is a step already
             case _:
@@ -76,6 +76,13 @@ class _Document:
         self._steps.append(step)
         return step
 
+    def _hear(self, event: RecordedEvent, message: run.MessageReceived) -> None:
+        """What an agent is said to have said is no decision of this run: no call to a model stands behind it."""
+        self._current = None
+        step = self._step(event, _SOURCES.get(message.role, "user"), plain(message.content))
+        if step["source"] == "agent":
+            step["llm_call_count"] = 0
+
     def _respond(self, event: RecordedEvent, response: run.ModelResponded) -> None:
         step = self._current = self._step(event, "agent", plain(response.content))
         if response.reasoning:
@@ -95,7 +102,8 @@ class _Document:
     def _call(self, event: RecordedEvent, call: run.Reasoned) -> None:
         step = self._current
         if step is None:
-            step = self._current = self._step(event, "agent", call.thought or "")
+            step = self._current = self._step(event, "agent", "")
+            step["llm_call_count"] = 0
         call_id = call.call_id or f"call-{event.version}"
         arguments = parsed(call.args_json)
         step.setdefault("tool_calls", []).append(
@@ -107,9 +115,12 @@ class _Document:
         )
         self._calls[call_id] = step
 
-    def _observe(self, event: RecordedEvent, call_id: str | None, content: str) -> None:
-        step = self._calls.get(call_id or "") or self._current or self._step(event, "agent", "")
-        result = {"content": content} if call_id is None else {"source_call_id": call_id, "content": content}
+    def _observe(self, event: RecordedEvent, call_id: str | None, content: str, extra: dict[str, Any]) -> None:
+        step = self._calls.get(call_id or "") or self._current or self._step(event, "system", "")
+        known = {name: value for name, value in extra.items() if value is not None}
+        result: dict[str, Any] = {"content": content, "extra": known}
+        if call_id is not None:
+            result["source_call_id"] = call_id
         step.setdefault("observation", {"results": []})["results"].append(result)
 
     def finished(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from journal.domain.agent_run import (
     ModelResponded,
     Reasoned,
     Started,
+    ToolFailed,
     ToolReturned,
 )
 from journal.domain.codec import text
@@ -185,7 +186,8 @@ class _Walk:
 
     def _responded(self, step: dict[str, Any]) -> ModelResponded:
         metrics = as_dict(step.get("metrics"))
-        prompt_tokens = as_int(metrics.get("prompt_tokens")) or None
+        output_tokens = as_int(metrics.get("completion_tokens"))
+        is_metered = bool(as_int(metrics.get("prompt_tokens")) or output_tokens)
         cost = as_float(metrics.get("cost_usd"))
         names = ("reasoning_effort", "llm_call_count", "extra")
         raw = {name: step[name] for name in names if step.get(name) is not None}
@@ -194,22 +196,21 @@ class _Walk:
         return ModelResponded(
             content=step.get("message"),
             reasoning=as_text(step.get("reasoning_content")),
-            input_tokens=prompt_tokens,
-            output_tokens=as_int(metrics.get("completion_tokens")) if prompt_tokens else None,
-            cached_tokens=as_int(metrics.get("cached_tokens")) if prompt_tokens else None,
-            cost_usd=cost if cost or prompt_tokens else None,
+            input_tokens=as_int(metrics.get("prompt_tokens")) if is_metered else None,
+            output_tokens=output_tokens if is_metered else None,
+            cached_tokens=as_int(metrics.get("cached_tokens")) if is_metered else None,
+            cost_usd=cost if cost or is_metered else None,
             raw=raw or None,
         )
 
     def _observed(self, key: str, step: dict[str, Any]) -> Iterator[EventDraft]:
-        for number, result in enumerate(dicts(as_dict(step.get("observation")).get("results"))):
+        for number, result in enumerate(_results_of(step)):
             call = self._answered(step, result)
             for place, reference in enumerate(_references(result)):
                 yield self._hand_off(f"{key}/handoff/{number}/{place}", reference, call)
             content = result.get("content")
             if call is not None:
-                returned = ToolReturned(tool_name=call.tool, call_id=call.id, response_json=text(content))
-                yield EventDraft(key=f"{key}/result/{number}", event=returned)
+                yield EventDraft(key=f"{key}/result/{number}", event=_result(call, result))
             elif content is not None:
                 message = MessageReceived(role="environment", content=content)
                 yield EventDraft(key=f"{key}/result/{number}", event=message)
@@ -249,6 +250,20 @@ class _Walk:
             self._source.note(f"the sub-agent's trajectory {path} is left out: {refusal}")
             return {}, None
         return document, _identity(document, PurePosixPath(path).stem) if document else None
+
+
+def _results_of(step: dict[str, Any]) -> list[dict[str, Any]]:
+    return dicts(as_dict(step.get("observation")).get("results"))
+
+
+def _result(call: Call, result: dict[str, Any]) -> ToolReturned | ToolFailed:
+    """Return what a call came to. ATIF has no place for errors; our own export marks them in `extra`."""
+    extra = as_dict(result.get("extra"))
+    if extra.get("is_error") is True:
+        code = as_text(extra.get("error_code"))
+        message = plain_text(result.get("content"))
+        return ToolFailed(tool_name=call.tool, call_id=call.id, error_code=code, message=message)
+    return ToolReturned(tool_name=call.tool, call_id=call.id, response_json=text(result.get("content")))
 
 
 def _children(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -291,6 +306,12 @@ def _recorded(document: dict[str, Any], drafts: list[EventDraft]) -> tuple[froze
     responses = [draft.event for draft in drafts if isinstance(draft.event, ModelResponded)]
     final = as_dict(document.get("final_metrics"))
     recorded, totals = set(_COUNTED), {}
+    if any(
+        isinstance(as_dict(result.get("extra")).get("is_error"), bool)
+        for step in dicts(document["steps"])
+        for result in _results_of(step)
+    ):
+        recorded.add("tool_errors")
     for name, total in _FINAL:
         if responses and all(getattr(response, name) is not None for response in responses):
             recorded.add(name)

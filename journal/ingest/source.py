@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -129,8 +128,6 @@ class Source:
 
 
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]')
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 _AT_BYTE = re.compile(r"\(byte (\d+)\)")
 
 
@@ -141,7 +138,7 @@ def decode(raw: bytes) -> Any:
         ImportRefused: it is not JSON, or nests deeper than `MAX_DEPTH`; line and column count from 1.
     """
     try:
-        if _may_be_deep(raw):
+        if not is_shallow(raw):
             _check_depth(raw)
         return msgspec.json.decode(raw)
     except RecursionError as error:
@@ -160,17 +157,8 @@ def _refused(raw: bytes, reason: str, at: int) -> ImportRefused:
     return ImportRefused(reason, line=line, column=at - (raw.rfind(b"\n", 0, at) + 1) + 1)
 
 
-def _may_be_deep(raw: bytes) -> bool:
-    """Return whether the brackets, those in strings included, ever stand open too deep: a quick look at every file.
-
-    Closing brackets in strings can hide some depth from it. What then gets past is still bounded by the decoder, and
-    refused on append.
-    """
-    brackets = raw.translate(None, _NO_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH
-
-
 def _check_depth(raw: bytes) -> None:
+    """Find the place where it gets too deep, a token at a time."""
     depth = 0
     for token in _TOKENS.finditer(raw):
         first = raw[token.start()]

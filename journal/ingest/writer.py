@@ -124,6 +124,7 @@ class _Writing:
         self._known = store.versions_of(prepared.stream)
         self._versions: dict[str, int] = {}
         self._ids = {draft.key: self._id(draft.key) for draft in prepared.drafts}
+        self._correlation = _correlation(prepared, store.project)
         self._agent: str | None = None
         self._clock = now
 
@@ -193,7 +194,7 @@ class _Writing:
         links = [*draft.causes, *self._spawned(draft)]
         direct = next((cause for cause in links if cause.certainty == "recorded"), None)
         return Metadata(
-            correlation_id=self._correlation(),
+            correlation_id=self._correlation,
             causation_id=self._cause_id(direct) if direct else None,
             traceparent=draft.traceparent,
             actor=draft.actor or self._actor(draft),
@@ -214,13 +215,6 @@ class _Writing:
     def _actor(self, draft: EventDraft) -> str | None:
         by_agent = (run.ModelCalled, run.ModelResponded, run.Reasoned, run.Answered, run.HandedOff, run.MemoryWritten)
         return f"agent:{self._agent}" if self._agent and isinstance(draft.event, by_agent) else None
-
-    def _correlation(self) -> str:
-        prepared = self._prepared
-        if prepared.run.correlation:
-            return prepared.run.correlation
-        root = prepared.run.parent[0] if prepared.run.parent else prepared.run.source_id
-        return str(_identity(self._store.project, prepared.format, root))
 
     def _cause_id(self, cause: Link) -> str:
         if cause.run is None:
@@ -275,9 +269,17 @@ class _Writing:
             id=self._id(f"revised:{now.id}:{digest}"),
             type="agent_run.annotated",
             data=codec.encode(data),
-            metadata=codec.encode(Metadata(correlation_id=self._correlation(), causes=(Cause(id=str(now.id)),))),
+            metadata=codec.encode(Metadata(correlation_id=self._correlation, causes=(Cause(id=str(now.id)),))),
             occurred_at=self._now,
         )
+
+
+def _correlation(prepared: Prepared, project: str) -> str:
+    """A run and those it spawned are one conversation, named for the first of them."""
+    if prepared.run.correlation:
+        return prepared.run.correlation
+    root = prepared.run.parent[0] if prepared.run.parent else prepared.run.source_id
+    return str(_identity(project, prepared.format, root))
 
 
 def replace_invalid(draft: EventDraft) -> EventDraft:

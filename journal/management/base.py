@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from journal.access.projects import DEFAULT_PROJECT, ensure_project
 from journal.domain import codec
+from journal.domain.text import printable
 from journal.errors import JournalError
 from journal.store import EventStore, get_store
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         try:
             self.run(**options)
         except JournalError as refusal:
-            raise CommandError(str(refusal), returncode=1) from refusal
+            raise CommandError(printable(str(refusal)), returncode=1) from refusal
         except BrokenPipeError:  # whoever read the output has seen enough, as `| head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -50,9 +51,18 @@ class Command(BaseCommand):
         """Do the work. Raises `JournalError` for a refusal."""
         raise NotImplementedError
 
+    def say(self, text: str) -> None:
+        """Print a line for people. Journals hold what strangers wrote: none of it steers the terminal."""
+        self.stdout.write(printable(text))
+
     def print_json(self, document: object) -> None:
         """Print one JSON document, indented."""
         self.stdout.write(msgspec.json.format(codec.encode(document), indent=2).decode())
+
+
+def wrong_usage(message: str) -> CommandError:
+    """Return the error for arguments that do not go together; exit code 2, as for those argparse refuses."""
+    return CommandError(message, returncode=2)
 
 
 def add_project_argument(parser: CommandParser) -> None:

@@ -72,5 +72,15 @@ def cancel(job_id: str, *, now: datetime) -> bool:
     )
 
 
+def find(job_id: str, *, kind: str, project: str) -> Job | None:
+    """Return a job of a project, None where the project has none of that kind and id."""
+    return Job.objects.filter(id=job_id, kind=kind, project_id=project).first()
+
+
+def newest(kind: str, *, project: str, limit: int) -> list[Job]:
+    """Return a project's jobs of a kind, the newest first."""
+    return list(Job.objects.filter(kind=kind, project_id=project).order_by("-created_at", "-id")[:limit])
+
+
 def _mine(job: Job) -> Any:
     return Job.objects.filter(id=job.id, status="running", attempt=job.attempt)

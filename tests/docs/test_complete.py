@@ -1,4 +1,4 @@
-"""The documentation names everything there is: commands, events, errors, formats, pages, roles; its JSON and Python parse."""
+"""The documentation names all there is: commands, events, errors, formats, pages, roles; its code blocks parse."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from django.core.management import get_commands
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from journal import errors
+from journal import errors, ingest
 from journal.access import Role
 from journal.domain.catalog import catalog
 from journal.ingest import load_formats
+from journal.ingest.source import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -35,8 +37,6 @@ def test_every_event_type_is_described_with_its_fields(name: str) -> None:
     page = (REFERENCE / "events.md").read_text()
     row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`"))
     struct = catalog._structs[name][0]
-    import msgspec
-
     missing = [field.encode_name for field in msgspec.structs.fields(struct) if field.encode_name not in row]
     assert missing == []
 
@@ -104,15 +104,13 @@ def test_commands_in_the_docs_exist(where: str, block: str) -> None:
 
 def test_the_how_to_for_a_format_works() -> None:
     """The module shown there, run as it stands, reads the file it describes."""
-    from journal import ingest
-    from journal.ingest.source import Source
-
     before = dict(ingest._formats)
     try:
         (block,) = [code for where, code in _blocks("python") if where.startswith("add-an-import-format")]
         exec(compile(block, "chatlog", "exec"), {})
         chatlog = ingest._formats["chatlog"]
-        source = Source(name="day.jsonl", data=b'{"kind": "chatlog", "ask": "Hi"}\n{"from": "model", "n": 1, "text": "Yes"}\n')
+        lines = b'{"kind": "chatlog", "ask": "Hi"}\n{"from": "model", "n": 1, "text": "Yes"}\n'
+        source = Source(name="day.jsonl", data=lines)
         assert chatlog.detect(source)
         (run,) = chatlog.read(source)
         assert [draft.key for draft in run.events] == ["start", "m1"]  # type: ignore[union-attr]

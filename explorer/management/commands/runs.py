@@ -55,7 +55,7 @@ class Command(Base):
             return
         for row in found:
             failures = f"{row.tool_errors} failures" if row.tool_errors else ""
-            self.stdout.write(f"{row.stream}  {row.status:<8}  {row.events:>6} events  {failures:>12}  {row.title[:80]}")
+            self.say(f"{row.stream}  {row.status:<8}  {row.events:>6} events  {failures:>12}  {row.title[:80]}")
 
 
 def _as_json(row: RunSummary) -> dict[str, Any]:

@@ -42,9 +42,9 @@ class Command(Base):
             )
             return
         for change in changes:
-            self.stdout.write(_in_words(change))
+            self.say(_in_words(change))
         if not changes:
-            self.stdout.write(f"nothing differs between {options['before']} and {options['after']}")
+            self.say(f"nothing differs between {options['before']} and {options['after']}")
 
 
 def _in_words(change: Change) -> str:

@@ -49,7 +49,7 @@ class Command(Base):
             self.print_json({"findings": findings})
         else:
             for finding in findings:
-                self.stdout.write(f"{'ok ' if finding.ok else 'ACT'}  {finding.what}: {finding.says}")
+                self.say(f"{'ok ' if finding.ok else 'ACT'}  {finding.what}: {finding.says}")
         if not all(finding.ok for finding in findings):
             raise CommandError("something needs a person, see above", returncode=1)
 

@@ -38,11 +38,15 @@ class Command(Base):
             return
         for event in events:
             explanation = explain(event)
-            self.stdout.write(f"{event.version:>7}  {explanation.summary}")
+            self.say(f"{event.version:>7}  {_in_one_line(explanation.summary)}")
             if explanation.detail and event.type == "agent_run.reasoned":
-                self.stdout.write(
-                    f"         Because: “{explanation.detail}” (the model's own stated reason, not verified)"
-                )
+                because = _in_one_line(explanation.detail)
+                self.say(f"         Because: “{because}” (the model's own stated reason, not verified)")
+
+
+def _in_one_line(text: str) -> str:
+    """Fold white space, so that nothing an event holds looks like the line of another."""
+    return " ".join(text.split())
 
 
 def _as_json(event: RecordedEvent) -> dict[str, Any]:

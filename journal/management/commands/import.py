@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from journal.domain.text import printable
 from journal.ingest import load_formats
 from journal.ingest.files import find
 from journal.ingest.importer import FileReport, Importer, Report
@@ -45,6 +46,7 @@ class Command(Base):
         )
         report = importer.run(find(options["paths"]), on_file=self._teller(as_json=options["json"]))
         catch_up_all()
+        _clear_line()
         if options["json"]:
             self.print_json(report)
         else:
@@ -58,25 +60,31 @@ class Command(Base):
         def tell(report: FileReport) -> None:
             nonlocal done
             done += 1
-            if on_terminal():
-                sys.stderr.write(f"\r\033[K{done} files  {report.path[-70:]}")
-                sys.stderr.flush()
             if not as_json and (report.status == "refused" or report.left_out or not on_terminal()):
-                start = "\r\033[K" if on_terminal() else ""
-                self.stdout.write(f"{start}{report.status:>9}  {report.path}{_found(report)}")
+                _clear_line()
+                self.say(f"{report.status:>9}  {report.path}{_found(report)}")
+            if on_terminal():
+                _clear_line()
+                sys.stderr.write(f"{done} files  {printable(report.path[-70:])}")
+                sys.stderr.flush()
 
         return tell
 
     def _sum_up(self, report: Report) -> None:
-        if on_terminal():
-            sys.stderr.write("\r\033[K")
         totals = report.totals
         added = sum(file.added for file in report.files)
-        self.stdout.write(
+        self.say(
             f"{totals['files']:,} files, {totals['runs']:,} runs, {totals['events']:,} events ({added:,} new),"
             f" {totals['decisions']:,} decisions, {totals['tool_calls']:,} tool calls,"
             f" {totals['tool_errors']:,} tool errors, {totals['refused']:,} files refused"
         )
+
+
+def _clear_line() -> None:
+    """Take the progress off a terminal, so that what is printed next begins a line."""
+    if on_terminal():
+        sys.stderr.write("\r\033[K")
+        sys.stderr.flush()
 
 
 def _found(report: FileReport) -> str:

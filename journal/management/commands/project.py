@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 
 from journal.access.projects import add_project
 from journal.management.base import Command as Base
+from journal.management.base import wrong_usage
 from journal.models import Project
 
 
@@ -30,12 +31,12 @@ class Command(Base):
             if options["json"]:
                 self.print_json({"projects": found})
             else:
-                self.stdout.write("\n".join(f"{project['slug']}  {project['name']}" for project in found))
+                self.say("\n".join(f"{project['slug']}  {project['name']}" for project in found))
             return
-        project = add_project(options["slug"] or "", name=options["name"])
+        if not options["slug"]:
+            raise wrong_usage("`nagare project add` needs the SLUG of the new project")
+        project = add_project(options["slug"], name=options["name"])
         if options["json"]:
             self.print_json({"slug": project.slug, "name": project.name})
         else:
-            self.stdout.write(
-                f"project {project.slug} made; `nagare user add NAME --project {project.slug}` lets people in"
-            )
+            self.say(f"project {project.slug} made; `nagare user add NAME --project {project.slug}` lets people in")

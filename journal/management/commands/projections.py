@@ -28,4 +28,4 @@ class Command(Base):
             )
             return
         for one in found:
-            self.stdout.write(f"{one.name}  at {one.position:,} of {one.head:,}, {one.head - one.position:,} behind")
+            self.say(f"{one.name}  at {one.position:,} of {one.head:,}, {one.head - one.position:,} behind")

@@ -40,6 +40,4 @@ class Command(Base):
         if options["json"]:
             self.print_json({"name": done.name, "position": done.position, "head": done.head, "events": done.handled})
         else:
-            self.stdout.write(
-                f"{done.name}: {done.handled:,} events handled, at position {done.position:,} of {done.head:,}"
-            )
+            self.say(f"{done.name}: {done.handled:,} events handled, at position {done.position:,} of {done.head:,}")

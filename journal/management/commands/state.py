@@ -33,9 +33,9 @@ class Command(Base):
             self.print_json({**state.to_json(), "blame": blame})
             return
         document = state.to_json()
-        self.stdout.write(f"{document['stream']} after event {document['version']}")
+        self.say(f"{document['stream']} after event {document['version']}")
         for pointer, value in _leaves(document, ""):
-            self.stdout.write(f"{blame.get(pointer) or '':>7}  {pointer} = {value!r}")
+            self.say(f"{blame.get(pointer) or '':>7}  {pointer} = {value!r}")
 
 
 def _leaves(value: Any, pointer: str) -> list[tuple[str, Any]]:

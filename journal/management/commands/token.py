@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from journal.access.tokens import SCOPES, TokenRefused, create_token, revoke_token
 from journal.domain.event import instant
 from journal.management.base import Command as Base
-from journal.management.base import add_project_argument
+from journal.management.base import add_project_argument, wrong_usage
 from journal.models import ApiToken
 
 
@@ -34,8 +34,10 @@ class Command(Base):
         getattr(self, f"_{options['what']}")(options)
 
     def _create(self, options: dict[str, Any]) -> None:
+        if not options["user"] or not options["scope"]:
+            raise wrong_usage("`nagare token create` needs --user NAME and at least one --scope S")
         new = create_token(
-            user=options["user"] or "",
+            user=options["user"],
             project=options["project"],
             scopes=options["scope"],
             expires_at=_time(options["expires"]),
@@ -44,7 +46,7 @@ class Command(Base):
         if options["json"]:
             self.print_json({name: document[name] for name in ("token", "id", "project", "scopes", "expires_at")})
         else:
-            self.stdout.write(f"token, shown once: {new.secret}\nid: {new.row.id}")
+            self.say(f"token, shown once: {new.secret}\nid: {new.row.id}")
 
     def _list(self, options: dict[str, Any]) -> None:
         rows = ApiToken.objects.filter(project_id=options["project"]).select_related("user").order_by("created_at")
@@ -54,16 +56,16 @@ class Command(Base):
             return
         for token in found:
             state = "revoked" if token["revoked_at"] else "valid"
-            self.stdout.write(
-                f"{token['id']}  {token['prefix']}…  {token['user']}  {','.join(token['scopes'])}  {state}"
-            )
+            self.say(f"{token['id']}  {token['prefix']}…  {token['user']}  {','.join(token['scopes'])}  {state}")
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        row = revoke_token(options["id"] or "")
+        if not options["id"]:
+            raise wrong_usage("`nagare token revoke` needs the ID of the token, as `nagare token list` shows it")
+        row = revoke_token(options["id"])
         if options["json"]:
             self.print_json(_shown(row))
         else:
-            self.stdout.write(f"token {row.id} is revoked")
+            self.say(f"token {row.id} is revoked")
 
 
 def _shown(row: ApiToken) -> dict[str, Any]:

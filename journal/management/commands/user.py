@@ -44,6 +44,6 @@ class Command(Base):
                 }
             )
             return
-        self.stdout.write(f"{user.get_username()} is {options['role']} in {options['project']}")
+        self.say(f"{user.get_username()} is {options['role']} in {options['project']}")
         if generated:
-            self.stdout.write(f"password, shown once: {generated}")
+            self.say(f"password, shown once: {generated}")

@@ -34,6 +34,8 @@ _json = st.recursive(
         (b'{"a": -Infinity}', "Infinity"),
         (b'{"a": 1, "a": 2}', "twice"),
         (b'{"a": {"b": 1, "b": 1}}', "twice"),
+        (b'{"a": 1e999}', "out of range"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
         (b"[1]", "JSON list"),
         (b"{", "not JSON"),
         (b'{"a": "\xff"}', "not UTF-8"),
@@ -75,3 +77,19 @@ def test_a_line_is_one_line_that_gives_the_bytes_back(data: bytes) -> None:
     decoded = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     stored = msgspec.json.decode(decoded["data_raw"]).encode() if "data_raw" in decoded else bytes(decoded["data"])
     assert stored == data
+
+
+@given(_json, st.integers(0, 3))
+def test_text_that_is_sure_to_be_shallow_nests_no_deeper_than_the_limit(value: object, brackets: int) -> None:
+    """Whatever brackets, quotes and escapes stand in its strings."""
+    inner = codec.encode([value, "]" * brackets, '\\"[' * 150, "\\"])
+    deep = codec.MAX_DEPTH - 1
+    assert codec.is_shallow(codec.encode([value, "{[" * 300, '"']))
+    assert not codec.is_shallow(b'{"a":[' * deep + inner + b"]}" * deep)
+
+
+def test_the_limit_is_exact() -> None:
+    """At the limit it is shallow, a level more and it is not."""
+    at_the_limit = b'{"a":[' * (codec.MAX_DEPTH // 2) + b"]}" * (codec.MAX_DEPTH // 2)
+    assert codec.is_shallow(at_the_limit)
+    assert not codec.is_shallow(b"[" + at_the_limit + b"]")

@@ -196,3 +196,25 @@ def test_an_unknown_event_changes_nothing_but_the_version() -> None:
     for event in (foreign, newer):
         after = fold(STREAM, [*log, event]).to_json()
         assert {**after, "version": 2, "totals": before["totals"]} == before
+
+
+def test_the_state_knows_which_call_the_newest_event_answered() -> None:
+    """By its id the newest call of that id, without one the oldest of its tool; an event that answers none has none."""
+    events = recorded(
+        [
+            started(),
+            reasoned(call_id="c1"),
+            run.Reasoned(tool_name="bash"),
+            reasoned(call_id="c2"),
+            failed(call_id="c2"),
+            run.ToolReturned(tool_name="bash"),
+            returned(call_id="c1"),
+            returned(call_id="c1"),
+            responded(),
+        ]
+    )
+    state, answered = RunState(STREAM), []
+    for event in events:
+        state.apply(event)
+        answered.append(state.answered_call)
+    assert answered == [None, None, None, None, 4, 3, 2, None, None]

@@ -137,7 +137,11 @@ def test_a_gzip_of_several_members_is_joined() -> None:
     assert gunzip(gzip.compress(b"one\n") + gzip.compress(b"two\n" * 10**6) + bytes(10)) == b"one\n" + b"two\n" * 10**6
 
 
-@pytest.mark.parametrize("data", [gzip.compress(b"one" * 1000)[:-12], gzip.compress(b"one") + b"junk", b"no gzip"])
+@pytest.mark.parametrize(
+    "data",
+    [gzip.compress(b"one" * 1000)[:-12], gzip.compress(b"one") + b"junk", b"no gzip"],
+    ids=["cut", "longer", "other"],
+)
 def test_a_damaged_gzip_is_refused(data: bytes) -> None:
     """A cut end, junk behind and another format give a reason."""
     with pytest.raises(ImportRefused, match=r"cut short|damaged"):

@@ -130,7 +130,7 @@ def test_references_become_versions() -> None:
     """What a request sent is named by version where it stands in the run already."""
     store = MemoryStore()
     call = EventDraft(key="q", event=run.ModelCalled(messages=(Ref("k1"), {"role": "user", "content": "new"})))
-    note = EventDraft(key="n", event=run.Annotated(text="here", at_version=Ref("q")))
+    note = EventDraft(key="n", event=run.Annotated(text="here", at_version=Ref("q")))  # type: ignore[arg-type]
     imported(store, [*story(2), call, note])
     events = list(store.read_stream(stream_of("default", "test", "s-1")))
     assert events[2].payload["messages"] == [{"version": 2}, {"role": "user", "content": "new"}]
@@ -153,7 +153,7 @@ def test_the_sources_label_of_the_outcome_is_a_grade_and_a_new_label_another() -
     """The same label again adds nothing."""
     store = MemoryStore()
     for status in ("failure", "failure", "success"):
-        imported(store, story(), outcome=Outcome(status=status, raw={"resolved": status}))  # type: ignore[arg-type]
+        imported(store, story(), outcome=Outcome(status=status, raw={"resolved": status}))
     grades = [event.payload for event in store.read_all() if event.type == "agent_run.graded"]
     assert [(grade["verdict"], grade["raw"]) for grade in grades] == [
         ("failure", {"resolved": "failure"}),

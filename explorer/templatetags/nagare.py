@@ -1,0 +1,243 @@
+"""Template tags and filters that every page uses: drawings, version marks, numbers, times, text from outside.
+
+What they return is safe to put in a page: arguments are escaped, and none of them makes a link from data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote
+
+from django import template
+from django.http import HttpRequest
+from django.template.context import Context
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from explorer import figures, outside
+from journal.access import Permission, may, projects_of
+
+register = template.Library()
+
+_RUN_PATH: Final = re.compile(r"/runs/(?P<stream>[^/]+)/(?:events/(?P<version>\d+)/)?")
+
+KIND_NAMES: Final = {
+    "started": "run started",
+    "message_received": "message",
+    "model_called": "model call",
+    "model_responded": "model response",
+    "reasoned": "decision",
+    "tool_returned": "tool result",
+    "tool_failed": "tool failure",
+    "handed_off": "hand-off",
+    "context_compacted": "context compacted",
+    "memory_written": "memory written",
+    "answered": "answer",
+    "aborted": "run aborted",
+    "graded": "verdict",
+    "graded-fails": "failing verdict",
+    "annotated": "note",
+    "unknown": "event of an unknown type",
+}
+"""What a screen reader says for each kind of event, before its sentence."""
+
+
+# --- Drawings ---------------------------------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16) -> SafeString:
+    """Draw an icon of `_icons.html`. It is decoration: a word stands beside it, or its control has a name."""
+    return format_html(
+        '<svg class="icon icon-{}" width="{}" height="{}" aria-hidden="true"><use href="#i-{}"/></svg>',
+        name, size, size, name,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def glyph(kind: str, size: int = 16, verdict: str = "", *, decorative: bool = False) -> SafeString:
+    """Draw the sign of an event's kind. A failing verdict has its own; kinds we do not know share one.
+
+    It says the kind to a screen reader, unless `decorative`, for places where the kind is also a word.
+    """
+    name = _glyph_name(kind, verdict)
+    if decorative:
+        return format_html(
+            '<svg class="glyph glyph-{}" width="{}" height="{}" aria-hidden="true"><use href="#g-{}"/></svg>',
+            name, size, size, name,
+        )  # fmt: skip
+    return format_html(
+        '<svg class="glyph glyph-{}" width="{}" height="{}" role="img" aria-label="{}"><use href="#g-{}"/></svg>',
+        name, size, size, KIND_NAMES[name], name,
+    )  # fmt: skip
+
+
+def _glyph_name(kind: str, verdict: str) -> str:
+    if kind == "graded" and verdict == "fails":
+        return "graded-fails"
+    return kind if kind in KIND_NAMES else "unknown"
+
+
+@register.simple_tag
+def brandmark(width: int = 20) -> SafeString:
+    """Draw the product's mark, in the colours of the theme."""
+    return format_html(
+        '<svg width="{}" height="{}" viewBox="0 0 26 20" fill="none" aria-hidden="true">'
+        '<path class="brand-lines" d="M1 2h24M1 10h7M18 10h7M1 18h24" stroke-width="2" stroke-linecap="round"/>'
+        '<path class="brand-mark" d="M13 5.5 17.5 10 13 14.5 8.5 10z"/></svg>',
+        width, round(width * 20 / 26),
+    )  # fmt: skip
+
+
+@register.simple_tag
+def vmark(version: int, href: str = "", title: str = "", *, fails: bool = False) -> SafeString:
+    """Print an event's number; a link where `href` is given. `title` is the event's sentence, shown on hover."""
+    look = "vmark vmark-fails" if fails else "vmark"
+    tip = format_html(' title="{}"', outside.flat(title)) if title else ""
+    if not href:
+        return format_html('<span class="{}"{}>{}</span>', look, tip, version)
+    return format_html('<a class="{}" href="{}"{}><span class="sr">event </span>{}</a>', look, href, tip, version)
+
+
+# --- Numbers and times ------------------------------------------------------------------------------------------------
+
+register.filter("thousands", figures.thousands)
+register.filter("counted", figures.counted)
+register.filter("duration", figures.duration)
+register.filter("relative", figures.relative)
+register.filter("cost", figures.cost)
+register.filter("tokens", figures.tokens)
+register.filter("size", figures.size)
+register.filter("exact", figures.exact)
+register.filter("iso", figures.iso)
+
+
+@register.filter
+def started(us: int | None) -> str:
+    """Return as much of a time as tells it apart from others today."""
+    return figures.started(us, timezone.now())
+
+
+# --- Text from outside ------------------------------------------------------------------------------------------------
+
+
+@register.filter
+def visible(text: object) -> SafeString:
+    """Show other people's text: escaped, direction isolated, odd characters boxed, terminal colours left out."""
+    return outside.visible(_as_text(text))
+
+
+@register.filter
+def flat(text: object) -> str:
+    """Return other people's text for an attribute: one line, odd characters named."""
+    return outside.flat(_as_text(text))
+
+
+@register.filter
+def shortened(text: object) -> str:
+    """Shorten an id in the middle."""
+    return outside.shortened(_as_text(text))
+
+
+@register.filter
+def clip(text: object, length: int) -> str:
+    """Cut text by characters and say its true length."""
+    return outside.clip(_as_text(text), length)
+
+
+def _as_text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+# --- What stands around each page -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageLink:
+    """A page in the top bar."""
+
+    name: str
+    href: str
+    is_here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectLink:
+    """A project the reader may turn to."""
+
+    slug: str
+    is_here: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chrome:
+    """What the top bar shows."""
+
+    pages: list[PageLink]
+    projects: list[ProjectLink]
+    project: str
+    role: str
+    user: str
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether there is more than one project to be in."""
+        return len(self.projects) > 1
+
+    @property
+    def initials(self) -> str:
+        """At most two letters of the user's name: of its parts where it has some."""
+        parts = [part for part in self.user.replace("@", ".").replace("_", ".").replace("-", ".").split(".") if part]
+        return "".join(part[0] for part in parts[:2]).upper() if len(parts) > 1 else self.user[:2].upper()
+
+
+@register.simple_tag(takes_context=True)
+def chrome(context: Context) -> Chrome:
+    """Return what the top bar shows to this request's user; nearly nothing where nobody is signed in."""
+    request: HttpRequest | None = context.get("request")
+    user = getattr(request, "user", None)
+    if request is None or user is None or not user.is_authenticated:
+        return Chrome(pages=[], projects=[], project="", role="", user="")
+    project, role = getattr(request, "project", None), getattr(request, "role", None)
+    slug = project.slug if project is not None else ""
+    return Chrome(
+        pages=_pages(request, role),
+        projects=[ProjectLink(slug=found.slug, is_here=found.slug == slug) for found in projects_of(request)],
+        project=slug,
+        role=str(role or ""),
+        user=user.get_username(),
+    )
+
+
+def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
+    targets = [("Runs", reverse("explorer:runs"))]
+    if role is not None and may(role, Permission.IMPORT):
+        targets.append(("Import", reverse("explorer:import")))
+    return [PageLink(name=name, href=href, is_here=request.path.startswith(href)) for name, href in targets]
+
+
+@register.simple_tag
+def product_version() -> str:
+    """Return the version of the installed package; of a checkout that is not installed, nothing."""
+    try:
+        return metadata.version("nagare-web")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@register.simple_tag
+def landing(address: str | None) -> str:
+    """Return in words where an address of ours leads, for the sign-in page; empty for the first page."""
+    if not address or address == "/":
+        return ""
+    path, _, query = address.partition("?")
+    found = _RUN_PATH.fullmatch(path)
+    if found is None:
+        return address
+    version = found["version"] or next(iter(parse_qs(query).get("v", [])), "")
+    return f"run {unquote(found['stream'])}" + (f", event {version}" if version.isdecimal() else "")

@@ -1,0 +1,1 @@
+"""Request to query to template."""

@@ -1,0 +1,121 @@
+"""What the debugger costs: the same for 200, 2,000 and 100,000 events, in queries, bytes and elements."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from explorer.models import EventLine, RunSummary
+from journal.runtime.projection import catch_up_all
+from journal.store import get_store
+from tests.coding_run import coding_run
+from tests.run_pages import HTMX, address, fresh_timelines, reader
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+__all__ = ["fresh_timelines", "reader"]
+
+LENGTHS = (200, 2_000, 100_000)
+TABS = ("explain", "state", "diff", "payload", "causes")
+PAGE_QUERIES = 12
+MOVE_QUERIES = 8
+"""Session, user and membership take three of each."""
+
+GZIPPED_HTML = 30_000
+GZIPPED_CSS = 20_000
+ELEMENTS = 1_500
+AT = 151
+
+
+# Rows 1,001 to 2,000 again and again: a run's lines as they are, at later versions.
+_REPEAT = """
+WITH RECURSIVE again(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM again WHERE n < %s)
+INSERT INTO explorer_eventline (run_id, version, event_id, position, kind, title, summary, tool, call_id, is_error,
+    pair, folded_into, took_ms, occurred_us, time_known, context_bytes, size_bytes)
+SELECT run_id, version + n * 1000, event_id || n, position, kind, title, summary, tool, call_id, is_error,
+    pair + n * 1000, folded_into + n * 1000, took_ms, occurred_us, time_known, context_bytes, size_bytes
+FROM explorer_eventline JOIN again WHERE run_id = %s AND version > 1000
+"""
+
+
+@pytest.fixture
+def runs(db: None) -> dict[int, str]:
+    """Put runs of the three lengths in place: the longest is in the journal in part, its lines are all there."""
+    streams = {events: f"agent_run-{events:06}" for events in LENGTHS}
+    for events, stream in streams.items():
+        get_store("default").append(stream, coding_run(min(events, 2_000), stream=stream), expected_version=0)
+    catch_up_all()
+    longest = RunSummary.objects.get(stream=streams[100_000])
+    with connection.cursor() as cursor:
+        cursor.execute(_REPEAT, (98, longest.pk))
+    RunSummary.objects.filter(pk=longest.pk).update(events=EventLine.objects.filter(run=longest).count())
+    return streams
+
+
+def _cost(client: Client, url: str, *, is_move: bool = False) -> tuple[int, bytes]:
+    with CaptureQueriesContext(connection) as queries:
+        response = client.get(url, headers=HTMX if is_move else {})
+    assert response.status_code == 200
+    return len(queries), response.content
+
+
+@pytest.mark.slow
+def test_a_page_costs_the_same_whatever_the_length(reader: Client, runs: dict[int, str]) -> None:
+    """Queries are equal and bytes within a tenth, with the cursor at the same place of runs of three lengths."""
+    for tab in TABS:
+        costs = [_cost(reader, address(stream, AT, tab=tab)) for stream in runs.values()]
+        assert {queries for queries, _ in costs} == {PAGE_QUERIES}
+        sizes = [len(content) for _, content in costs]
+        assert max(sizes) <= 1.1 * min(sizes), (tab, sizes)
+    for tab in TABS:
+        moves = [_cost(reader, address(stream, AT, tab=tab), is_move=True) for stream in runs.values()]
+        assert {queries for queries, _ in moves} == {MOVE_QUERIES}
+        sizes = [len(content) for _, content in moves]
+        assert max(sizes) <= 1.1 * min(sizes), (tab, sizes)
+
+
+@pytest.mark.slow
+def test_a_page_fits_its_budget(reader: Client, runs: dict[int, str]) -> None:
+    """Each tab, early and late in a run, is at most 30 kB compressed and 1,500 elements."""
+    for events, version in ((200, 23), (200, 199), (2_000, 1_501), (100_000, 151)):
+        for tab in TABS:
+            _, content = _cost(reader, address(runs[events], version, tab=tab))
+            assert len(gzip.compress(content, 6)) <= GZIPPED_HTML, (events, version, tab)
+            elements = len(re.findall(rb"<[a-z]", content.split(b'<template id="keys">')[0]))
+            assert elements <= ELEMENTS, (events, version, tab, elements)
+
+
+@pytest.mark.slow
+def test_a_window_costs_one_query_anywhere(reader: Client, runs: dict[int, str]) -> None:
+    """A window of the list costs as much at the end of 100,000 events as at the beginning of 200."""
+    near = _cost(reader, address(runs[200], 81, part="window", edge="after"), is_move=True)
+    far = _cost(reader, address(runs[100_000], 99_001, part="window", edge="after"), is_move=True)
+    assert near[0] == far[0] == 6
+    assert len(far[1]) <= 1.25 * len(near[1])
+
+
+@pytest.mark.slow
+def test_the_minimap_is_bounded(reader: Client, runs: dict[int, str]) -> None:
+    """The drawing of 100,000 events takes no more than twice the bytes of that of 200, and no more elements."""
+    drawings = []
+    for stream in runs.values():
+        _, content = _cost(reader, address(stream, AT))
+        drawings.append(content.split(b'<section class="map"')[1].split(b"</section>")[0])
+    assert len(drawings[2]) <= 2 * len(drawings[0])
+    assert len(re.findall(rb"<[a-z]", drawings[2])) <= len(re.findall(rb"<[a-z]", drawings[0])) + 4
+
+
+def test_the_style_sheets_fit_their_budget() -> None:
+    """All the CSS of the page is at most 20 kB compressed, and no rule of it is inline."""
+    from django.contrib.staticfiles import finders  # noqa: PLC0415 - needs the settings that pytest-django puts in place
+
+    names = ("explorer/tokens.css", "explorer/base.css", "explorer/debugger.css")
+    sheets = b"".join(Path(str(finders.find(name))).read_bytes() for name in names)
+    assert len(gzip.compress(sheets, 6)) <= GZIPPED_CSS

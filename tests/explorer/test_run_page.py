@@ -1,0 +1,293 @@
+"""The debugger as a page: what it shows at an event, its links, and its parts on their own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from journal.domain import agent_run as run
+from tests import builders
+from tests.coding_run import EDIT_AT, THOUGHT, coding_run
+from tests.run_pages import address, fresh_timelines, links, page, part, put, put_coding_run, reader, words
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+__all__ = ["fresh_timelines", "reader"]
+
+TABS = ("explain", "state", "diff", "payload", "causes")
+
+
+def test_the_edit_is_explained(reader: Client) -> None:
+    """At the edit stand the stated reason and its place, what was known, what was done and what came of it."""
+    said = words(page(reader, address(put_coding_run(), EDIT_AT)))
+    assert f"“ {THOUGHT} ” The model’s own stated reason, recorded in event 22 . Not verified." in said
+    assert "billing/refunds.py seen in part 1 line in the result of grep event 20" in said
+    assert "tests/test_refunds.py read whole 148 lines" in said
+    assert "− return round(x, 2)" in said
+    assert "+ return Decimal(x).quantize(CENT, ROUND_HALF_UP)" in said
+    assert "event 24 edit_file returned" in said
+
+
+def test_the_list_says_which_part_it_shows(reader: Client) -> None:
+    """A window is labelled with its first and last event, is whole between them, and shows folded pairs as one row."""
+    html = page(reader, address(put_coding_run(), EDIT_AT))
+    rows = part(html, '<nav class="events-body"', "</nav>")
+    shown = [number for text in re.findall(r'<span class="no">([\d–]+)', rows) for number in _span(text)]
+    assert shown == list(range(1, 81))
+    assert "1–80 of 200" in words(html)
+    assert ">21–22<" in rows
+    assert rows.count("aria-current") == 1
+
+
+def _span(text: str) -> list[int]:
+    first, _, last = text.partition("–")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def test_a_row_says_its_place_and_kind(reader: Client) -> None:
+    """A screen reader hears "23 of 200, decision, Call edit_file billing/refunds.py"."""
+    row = part(page(reader, address(put_coding_run(), EDIT_AT)), 'id="e23"', "</a>")
+    assert "23<span" in row
+    assert "of 200," in row
+    assert 'aria-label="decision"' in row
+    assert "Call edit_file billing/refunds.py" in words(f"<a {row}")
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_a_move_shows_what_the_page_shows(reader: Client, tab: str) -> None:
+    """The fragment of a cursor move is the inspector of the whole page at that address, byte for byte."""
+    url = address(put_coding_run(), EDIT_AT, tab=tab)
+    whole, move = page(reader, url), page(reader, url, is_move=True)
+    inspector = part(move, '<div class="at-head"', '<span class="steps"').strip()
+    assert inspector in whole
+    assert "<html" not in move
+    assert "hx-swap-oob" not in whole
+
+
+def test_a_move_out_of_the_window_brings_the_list(reader: Client) -> None:
+    """With `part=list` the answer holds the window around the new event; without, only what hangs on the cursor."""
+    stream = put_coding_run()
+    assert 'id="e151"' in page(reader, address(stream, 151, part="list"), is_move=True)
+    assert 'id="e151"' not in page(reader, address(stream, 151), is_move=True)
+
+
+def test_parts_need_an_htmx_request(reader: Client) -> None:
+    """An address with `part` that somebody opens shows the whole page."""
+    assert "<html" in page(reader, address(put_coding_run(), 150, part="window"))
+
+
+def test_windows_join_without_a_gap(reader: Client) -> None:
+    """The later window begins where the first one ends, and the earlier one ends where it begins."""
+    stream = put_coding_run()
+    later = page(reader, address(stream, 81, part="window", edge="after"), is_move=True)
+    assert 'data-first="81"' in later
+    assert "Earlier events" not in later
+    earlier = page(reader, address(stream, 80, part="window", edge="before"), is_move=True)
+    assert 'data-first="1"' in earlier
+    assert 'data-last="80"' in earlier
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence", "number"),
+    [
+        (230, "You asked for 230. The run ends at 200, so here is 200.", 200),
+        (0, "You asked for 0. Events begin at 1, so here is 1.", 1),
+        (-4, "You asked for -4. Events begin at 1, so here is 1.", 1),
+        (10**30, f"You asked for {10**30}. The run ends at 200, so here is 200.", 200),
+    ],
+)
+def test_an_unknown_version_clamps_and_says_so(reader: Client, asked: int, sentence: str, number: int) -> None:
+    """A version the run does not have leads to the nearest one, with a sentence that says so."""
+    html = page(reader, address(put_coding_run(), asked))
+    assert sentence in words(html)
+    assert f'data-version="{number}"' in html
+
+
+@pytest.mark.parametrize("asked", ["", "abc", "1e3", "2" * 400])
+def test_a_version_that_is_no_number_is_not_said(reader: Client, asked: str) -> None:
+    """Without a version that can be read the page begins at the first event."""
+    assert 'data-version="1"' in page(reader, address(put_coding_run(30), asked))
+
+
+@pytest.mark.parametrize(
+    ("scrub", "before", "after"),
+    [("all", 20, 23), ("decisions", 19, 23), ("errors", 16, 40), ("tool:edit_file", None, 23), ("causes", 20, 23)],
+)
+def test_steps_respect_what_is_stepped_through(reader: Client, scrub: str, before: int | None, after: int) -> None:
+    """Previous and next lead to the neighbours in the chosen subset, as links that work without a script."""
+    html = page(reader, address(put_coding_run(), 22, scrub=scrub))
+    assert _step(html, "previous") == before
+    assert _step(html, "next") == after
+
+
+def _step(html: str, name: str) -> int | None:
+    found = re.search(rf'id="step-{name}" href="[^"]*\?v=(\d+)', html)
+    return int(found.group(1)) if found else None
+
+
+def test_segments_say_how_many_there_are(reader: Client) -> None:
+    """Each way of stepping has its count, that of tools for the event's own tool."""
+    html = page(reader, address(put_coding_run(), EDIT_AT))
+    said = words(part(html, '<nav class="segments"', "</nav>"))
+    assert said == "all 200 tool calls 49 edit_file 12 errors 9 causes 15"
+
+
+def test_a_search_is_a_way_of_stepping(reader: Client) -> None:
+    """What is found in the sentences is counted and stepped through."""
+    html = page(reader, address(put_coding_run(), EDIT_AT, q="run_tests"))
+    assert _step(html, "previous") == 16
+    assert "found 22" in words(part(html, '<nav class="segments"', "</nav>"))
+
+
+@pytest.mark.parametrize("asked", ["%25", "_____", "!", "zzz"])
+def test_a_search_takes_its_text_as_it_stands(reader: Client, asked: str) -> None:
+    """Characters that a database would take for wildcards are looked for themselves."""
+    html = page(reader, address(put_coding_run(30), EDIT_AT, q=asked))
+    assert "found 0" in words(part(html, '<nav class="segments"', "</nav>"))
+    assert (_step(html, "previous"), _step(html, "next")) == (None, None)
+
+
+def test_every_link_of_the_page_opens(reader: Client) -> None:
+    """Without a script, rows, tabs, steps, windows and marks are plain links that lead to pages."""
+    html = page(reader, address(put_coding_run(), 100, tab="causes"))
+    targets = {link for link in links(html) if link.startswith("/runs/")}
+    assert len(targets) > 80
+    assert {reader.get(target).status_code for target in sorted(targets)[::7]} <= {200, 302}
+
+
+def test_the_state_names_the_event_of_each_value(reader: Client) -> None:
+    """A value of the state stands with the event that set it, and long lists say how much is left out."""
+    html = page(reader, address(put_coding_run(), 190, tab="state"))
+    said = words(html)
+    assert 'status "running" event 1' in said
+    assert "earlier not shown" in said
+
+
+@pytest.mark.parametrize(
+    ("against", "heads"),
+    [
+        ("previous", "At 22 At 23"),
+        ("first", "At 1 At 23"),
+        ("final", "At 23 At 200"),
+        ("9", "At 9 At 23"),
+        ("x", "At 22 At 23"),
+    ],
+)
+def test_a_diff_names_its_sides(reader: Client, against: str, heads: str) -> None:
+    """The table is headed by the older and the newer version, whatever the cursor is compared with."""
+    said = words(page(reader, address(put_coding_run(), EDIT_AT, tab="diff", against=against)))
+    assert heads in said
+    assert "changed," in said
+
+
+def test_a_big_payload_is_cut_and_says_so(reader: Client) -> None:
+    """The page shows 64 kB and the true size; the whole comes as a file that a browser will not run."""
+    text = "<script>x</script>" * 20_000
+    stream = put("agent_run-big", [builders.event(builders.started(prompt=text))])
+    html = page(reader, address(stream, 1, tab="payload"))
+    assert "showing 64 kB of 360." in words(html)
+    assert len(html) < 400_000
+    response = reader.get(f"/runs/{stream}/events/1/?download=data")
+    assert response["Content-Disposition"].startswith("attachment")
+    assert "sandbox" in response["Content-Security-Policy"]
+    assert response.content == builders.event(builders.started(prompt=text)).data
+
+
+def test_a_permalink_leads_to_the_debugger(reader: Client) -> None:
+    """A person is led to the debugger at that event, a program that asks for JSON gets it as on the wire."""
+    stream = put_coding_run(30)
+    response = reader.get(f"/runs/{stream}/events/23/")
+    assert (response.status_code, response["Location"]) == (302, f"/runs/{stream}/?v=23")
+    wire = reader.get(f"/runs/{stream}/events/23/", headers={"Accept": "application/json"})
+    assert (wire.json()["version"], wire.json()["type"]) == (23, "agent_run.reasoned")
+    assert "Accept" in wire["Vary"]
+    assert reader.get(f"/runs/{stream}/events/99/", headers={"Accept": "application/json"}).status_code == 404
+
+
+def test_a_stream_of_any_category_opens(reader: Client) -> None:
+    """Events that no catalog knows are shown raw, with the newest data of each type as state."""
+    stream = put("order-1", [builders.raw("order.placed", b'{"lines":[1,2]}'), builders.raw("order.paid")])
+    for tab in TABS:
+        said = words(page(reader, address(stream, 2, tab=tab)))
+        assert "order.paid" in said
+    assert "tool calls" not in said
+
+
+def test_a_running_run_says_when_there_is_more(reader: Client) -> None:
+    """The head of a running run asks again, and offers what came in since."""
+    stream = put("agent_run-live", [builders.event(builders.started()), builders.event(builders.responded())])
+    assert 'hx-trigger="every 5s"' in page(reader, address(stream, 1))
+    head = page(reader, address(stream, 1, part="head"), is_move=True)
+    assert "running, Show 1 new event" in words(head)
+
+
+def test_sub_agents_are_linked_both_ways(reader: Client) -> None:
+    """The hand-off leads to the child's run, and the child's head leads back."""
+    child = "agent_run-child"
+    put(
+        "agent_run-parent",
+        [builders.event(builders.started(prompt="Plan")), builders.event(run.HandedOff(child_run=child))],
+    )
+    put(child, [builders.event(builders.started(prompt="Do", parent_run="agent_run-parent"))])
+    assert f'href="/runs/{child}/"' in page(reader, address("agent_run-parent", 2))
+    assert 'href="/runs/agent_run-parent/"' in page(reader, address(child))
+
+
+def test_missing_causes_are_said(reader: Client) -> None:
+    """Where no cause is recorded, both tabs say so in a sentence."""
+    stream = put("agent_run-loose", [builders.event(builders.started()), builders.event(builders.responded())])
+    assert "No causation id is recorded for this event." in words(page(reader, address(stream, 2)))
+    said = words(page(reader, address(stream, 2, tab="causes")))
+    assert "no causation id recorded" in said
+    assert "No causation id is recorded: nothing is known about what led to this event." in said
+
+
+def test_the_causes_are_drawn_and_written(reader: Client) -> None:
+    """Each event of the drawing has a row that says its link in words; effects stand under the cursor."""
+    html = page(reader, address(put_coding_run(), EDIT_AT, tab="causes"))
+    graph = part(html, '<ol class="graph-rows">', "</ol>")
+    assert graph.count("<li") - 1 == html.count('<use class="glyph-')
+    said = words(graph)
+    assert "reads 16, quotes 20, triggered by 20" in said
+    assert said.index("Direct effects of 23") > said.index("answers 22")
+
+
+def test_a_decision_without_a_result_says_so(reader: Client) -> None:
+    """A call that nothing answers is said to have no result."""
+    stream = put("agent_run-open", [builders.event(builders.started()), builders.event(builders.reasoned(path="a.py"))])
+    assert "No result of this call is recorded." in words(page(reader, address(stream, 2)))
+
+
+def test_the_whole_run_can_be_opened_event_by_event(reader: Client) -> None:
+    """Every kind of event has an Explain, a State and a Causes tab that render."""
+    kinds = [
+        builders.started(),
+        run.MessageReceived(content="hi"),
+        run.ModelCalled(model="m"),
+        builders.responded(),
+        builders.reasoned(path="a.py"),
+        builders.returned(),
+        builders.reasoned(call_id="c2"),
+        builders.failed(call_id="c2"),
+        run.HandedOff(to_agent="x"),
+        run.ContextCompacted(summary="s", dropped_versions=(2,)),
+        run.MemoryWritten(key="k"),
+        run.Answered(response="a"),
+        run.Aborted(reason="r"),
+        run.Graded(rule="r", verdict="fails"),
+        run.Annotated(text="n"),
+    ]
+    stream = put("agent_run-kinds", [builders.event(kind) for kind in kinds])
+    for version in range(1, len(kinds) + 1):
+        for tab in TABS:
+            assert f'data-version="{version}"' in page(reader, address(stream, version, tab=tab), is_move=True)
+
+
+def test_the_builder_makes_runs_of_any_length() -> None:
+    """The run of these tests has as many events as were asked for, and the same ones every time."""
+    for events in (30, 199, 200, 201, 2_000):
+        assert len(coding_run(events)) == events
+    assert coding_run(60) == coding_run(60)
