@@ -82,10 +82,7 @@ SERVER_PACKAGES := postgresql mariadb-server redis-server libmariadb-dev pkg-con
 $(VENV)/.servers: requirements-mysql.lock | $(VENV)/.dev
 	@if [ "$(DEBIAN_ROOT)" = yes ] && ! dpkg -s $(SERVER_PACKAGES) >/dev/null 2>&1; then \
 		echo "Installing PostgreSQL, MariaDB and Redis for the tests"; \
-		printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d.nagare && chmod +x /usr/sbin/policy-rc.d.nagare; \
-		[ -e /usr/sbin/policy-rc.d ] || { mv /usr/sbin/policy-rc.d.nagare /usr/sbin/policy-rc.d; quiet=yes; }; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SERVER_PACKAGES) >/dev/null; \
-		rm -f /usr/sbin/policy-rc.d.nagare; [ -z "$${quiet:-}" ] || rm -f /usr/sbin/policy-rc.d; fi
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SERVER_PACKAGES) >/dev/null; fi
 	@if pkg-config --exists mysqlclient libmariadb mariadb 2>/dev/null || command -v mariadb_config mysql_config >/dev/null; then \
 		$(PIP_INSTALL) --no-deps -r requirements-mysql.lock; \
 	else echo "The driver for MariaDB is not built: its headers are missing (on Debian libmariadb-dev)." >&2; fi

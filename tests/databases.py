@@ -1,4 +1,4 @@
-"""Journals on real servers, beside the test run's own database: a Django alias each, migrated, made when first asked."""
+"""Journals on real servers, beside the test run's own database: a migrated Django alias each, made when first asked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def register(name: str, url: str) -> None:
 
 @pytest.fixture
 def server(request: Any, django_db_blocker: Any) -> Iterator[str]:
-    """Give the alias of the server that the test's class or parameter names in `request.param`; skip where it is missing."""
+    """Give the alias of the server that `request.param` names; skip where it is missing."""
     with django_db_blocker.unblock():
         try:
             yield alias(request.param)

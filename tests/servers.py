@@ -1,7 +1,7 @@
 """Private database and Redis servers for tests: started when a test first asks, on free ports, gone with the process.
 
-`NAGARE_TEST_POSTGRESQL_URL`, `NAGARE_TEST_MARIADB_URL`, `NAGARE_TEST_MSSQL_URL` and `NAGARE_TEST_REDIS_URL` name servers
-to use instead; each database URL must allow to create databases. Without a server and without its program a test is
+`NAGARE_TEST_POSTGRESQL_URL`, `NAGARE_TEST_MARIADB_URL`, `NAGARE_TEST_MSSQL_URL` and `NAGARE_TEST_REDIS_URL` name
+servers to use instead; each database URL must allow to create databases. Without a server or its program a test is
 skipped, and says which is missing.
 """
 
@@ -44,8 +44,13 @@ def postgresql_url() -> str:
     folder = _folder("postgresql", user)
     data = folder / "data"
     _run([initdb, "-D", data, "-U", "nagare", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], user)
-    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder), "port": str(port),
-                "max_connections": "100", "shared_buffers": "128MB"}
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": str(folder),
+        "port": str(port),
+        "max_connections": "100",
+        "shared_buffers": "128MB",
+    }
     start([postgres, "-D", data, *(f"--{k}={v}" for k, v in settings.items())], user, folder, end=signal.SIGQUIT)
     url = f"postgresql://nagare@127.0.0.1:{port}/postgres"
     wait_until(lambda: _answers(url, "psycopg"), "PostgreSQL", folder)
@@ -63,8 +68,19 @@ def mariadb_url() -> str:
     data = folder / "data"
     plain = ["--no-defaults", f"--datadir={data}"]
     _run([install, *plain, "--auth-root-authentication-method=normal", "--skip-test-db"], user)
-    start([server, *plain, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", "--skip-name-resolve"],
-          user, folder, end=signal.SIGKILL)
+    start(
+        [
+            server,
+            *plain,
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={folder}/socket",
+            "--skip-name-resolve",
+        ],
+        user,
+        folder,
+        end=signal.SIGKILL,
+    )
     url = f"mysql://root@127.0.0.1:{port}/mysql"
     wait_until(lambda: _answers(url, "MySQLdb"), "MariaDB", folder)
     return _fresh(url, "MySQLdb")
@@ -107,8 +123,13 @@ def start(command: list[Any], user: pwd.struct_passwd | None, folder: Path, *, e
 
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [str(part) for part in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder,
-            start_new_session=True, preexec_fn=before_exec if hasattr(signal, "SIGRTMIN") else None,  # noqa: PLW1509 - no threads yet
+            [str(part) for part in command],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            cwd=folder,
+            start_new_session=True,
+            preexec_fn=before_exec if hasattr(signal, "SIGRTMIN") else None,  # noqa: PLW1509 - no threads yet
             **_as(user),
         )
     atexit.register(_stop, process, folder, end)
@@ -169,7 +190,12 @@ def _user(name: str) -> pwd.struct_passwd | None:
 def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
     if user is None:
         return {}
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "env": {**os.environ, "HOME": "/nonexistent"}}
+    return {
+        "user": user.pw_uid,
+        "group": user.pw_gid,
+        "extra_groups": [],
+        "env": {**os.environ, "HOME": "/nonexistent"},
+    }
 
 
 def _folder(name: str, user: pwd.struct_passwd | None = None) -> Path:
@@ -181,7 +207,9 @@ def _folder(name: str, user: pwd.struct_passwd | None = None) -> Path:
 
 
 def _run(command: list[Any], user: pwd.struct_passwd | None) -> None:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd="/", **_as(user))
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, cwd="/", **_as(user)
+    )
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
 

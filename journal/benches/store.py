@@ -1,7 +1,7 @@
 """The store against its own database driver: the same rows in the same transactions, without our promises.
 
-The floor is the quickest way the driver has (COPY in binary on PostgreSQL, one INSERT of many rows on MySQL and MariaDB,
-`executemany` on SQLite) into a table with the primary key and the unique (stream, version) alone, with no expected
+The floor is the quickest way the driver has (COPY in binary on PostgreSQL, one INSERT of many rows on MySQL and
+MariaDB, `executemany` on SQLite) into a table with the primary key and the unique (stream, version) alone: no expected
 version, no idempotence and no order for readers. Store and floor take turns; a ratio is the median over the rounds of
 "store's rate divided by the floor's of the same round", so 1.0 is as quick as the driver and smaller is slower.
 
@@ -44,17 +44,24 @@ _METADATA: Final = codec.encode(
 )
 _FLOOR: Final = {
     "sqlite": (
-        "CREATE TABLE bench_floor (position integer PRIMARY KEY AUTOINCREMENT, project text, stream_id bigint,"
-        " version bigint, event_id text, type text, schema_version int, data blob, metadata blob, occurred_us bigint,"
-        " recorded_us bigint, UNIQUE (stream_id, version))",
+        (
+            "CREATE TABLE bench_floor (position integer PRIMARY KEY AUTOINCREMENT, project text, stream_id bigint,"
+            " version bigint, event_id text, type text, schema_version int, data blob, metadata blob,"
+            " occurred_us bigint,"
+            " recorded_us bigint, UNIQUE (stream_id, version))"
+        ),
     ),
     "postgresql": (
         "CREATE TABLE bench_floor (LIKE journal_event INCLUDING IDENTITY)",
         "ALTER TABLE bench_floor ADD PRIMARY KEY (position)",
         "ALTER TABLE bench_floor ADD UNIQUE (stream_id, version)",
     ),
-    "mysql": ("CREATE TABLE bench_floor LIKE journal_event", "ALTER TABLE bench_floor DROP INDEX journal_event_identity"),
+    "mysql": (
+        "CREATE TABLE bench_floor LIKE journal_event",
+        "ALTER TABLE bench_floor DROP INDEX journal_event_identity",
+    ),
 }
+_TIMES: Final = (1_764_000_000_000_000,) * 2
 _TYPES: Final = ("varchar", "int8", "int8", "varchar", "varchar", "int4", "bytea", "bytea", "int8", "int8")
 
 
@@ -101,13 +108,23 @@ class _Store(_Side):
 
 
 class _Floor(_Side):
-    """The driver: Django's connection underneath, opened by Django's settings, so that both sides are equally durable."""
+    """The driver: Django's connection underneath, opened as Django does, so that both sides are equally durable."""
 
-    _select = "SELECT position, project, stream_id, version, event_id, type, schema_version, data, metadata, occurred_us, recorded_us FROM bench_floor"
+    _select = f"SELECT position, {', '.join(COLUMNS)} FROM bench_floor"  # noqa: S608 - constants
 
     def _rows(self, stream: int, version: int, count: int) -> list[tuple[Any, ...]]:
         return [
-            ("bench", stream, version + at, e.id, e.type, e.schema, e.data, e.metadata, 1_764_000_000_000_000, 1_764_000_000_000_000)
+            (
+                "bench",
+                stream,
+                version + at,
+                e.id,
+                e.type,
+                e.schema,
+                e.data,
+                e.metadata,
+                *_TIMES,
+            )
             for at, e in enumerate(_events(count), 1)
         ]
 
@@ -169,7 +186,9 @@ def _events(count: int) -> list[EventData]:
         EventData(
             id=str(uuid7()),
             type="agent_run.tool_returned",
-            data=codec.encode(ToolReturned(tool_name="read_file", call_id=f"c_{at}", response_json=codec.text(_TEXT * 5))),
+            data=codec.encode(
+                ToolReturned(tool_name="read_file", call_id=f"c_{at}", response_json=codec.text(_TEXT * 5))
+            ),
             metadata=_METADATA,
         )
         for at in range(count)
@@ -179,7 +198,9 @@ def _events(count: int) -> list[EventData]:
 # --- Measuring --------------------------------------------------------------------------------------------------------
 
 
-def run(using: str = "default", *, rounds: int = 3, scale: int = 1, say: Callable[[str], None] = lambda _: None) -> list[Ratio]:
+def run(
+    using: str = "default", *, rounds: int = 3, scale: int = 1, say: Callable[[str], None] = lambda _: None
+) -> list[Ratio]:
     """Measure every operation on the kind of database that `using` is. `scale` multiplies the amounts."""
     with _scratch(using) as vendor:
         sides: tuple[_Side, _Side] = (_Store(), _FLOORS[vendor]())
@@ -190,8 +211,11 @@ def run(using: str = "default", *, rounds: int = 3, scale: int = 1, say: Callabl
         return report
 
 
-def _ratio(operation: str, measure: Callable[[_Side, int], float], sides: tuple[_Side, _Side], rounds: int, scale: int) -> Ratio:
-    store, floor = [], []
+def _ratio(
+    operation: str, measure: Callable[[_Side, int], float], sides: tuple[_Side, _Side], rounds: int, scale: int
+) -> Ratio:
+    store: list[float] = []
+    floor: list[float] = []
     for at in range(rounds):
         # Turn about, so that neither always comes after the other.
         for side in sides if at % 2 == 0 else sides[::-1]:
@@ -227,7 +251,9 @@ def _side_by_side(count: int, size: int) -> Callable[[_Side, int], float]:
         fork = multiprocessing.get_context("fork")
         barrier = fork.Barrier(_WRITERS + 1)
         streams = [next(_streams) for _ in range(_WRITERS)]
-        writers = [fork.Process(target=_writer, args=(side, barrier, stream, count * scale, size)) for stream in streams]
+        writers = [
+            fork.Process(target=_writer, args=(side, barrier, stream, count * scale, size)) for stream in streams
+        ]
         for writer in writers:
             writer.start()
         barrier.wait(60)

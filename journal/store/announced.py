@@ -9,8 +9,8 @@ and a reader stops at the smallest `low` of the writers that are not through. Wh
 - One that reads *committed* rows sees it from the moment at which the events are visible, as both are the same commit.
 - A rollback, a crash and a lost connection take it back, and there is nothing to clean up.
 
-So the reader takes, in this order: `high`, the highest committed position; the slots, uncommitted; the slots, committed.
-A slot whose tickets differ belongs to a writer that is not through. Its own writer's row looks the same both ways.
+So the reader takes, in this order: `high`, the highest committed position; the slots uncommitted; the slots committed.
+A slot whose tickets differ belongs to a writer that is not through. To its own writer the two look the same.
 
 Sessions share a slot only if there are more than slots; they then wait for each other, which costs time alone.
 """
@@ -70,6 +70,8 @@ class AnnouncingStore(SqlStore):
         writing = sorted(self._writing(), key=lambda writer: writer.since_us)
         head = min([high, *(writer.low for writer in writing)])
         held = tuple(
-            Held(after=w.low, by=f"database session {w.session}", since=moment(w.since_us)) for w in writing if w.low < high
+            Held(after=w.low, by=f"database session {w.session}", since=moment(w.since_us))
+            for w in writing
+            if w.low < high
         )
         return Horizon(head=head, held_back=high - head, since=held[0].since if held else None, by=held)

@@ -45,7 +45,7 @@ class MySqlStore(AnnouncingStore):
         # At READ COMMITTED this subquery takes no lock.
         " low = (SELECT COALESCE(MAX(position), 0) FROM journal_event)"
         f" WHERE slot = MOD(CONNECTION_ID(), {SLOTS})"
-    )
+    )  # noqa: S608 - constants
 
     def _insist(self, batch: Batch) -> Appended:
         """Append, once more where the server broke a deadlock by rolling this transaction back."""
@@ -66,7 +66,8 @@ class MySqlStore(AnnouncingStore):
         if raw not in _limits:
             cursor.execute("SELECT @@max_allowed_packet")
             _limits[raw] = int(cursor.fetchone()[0])
-        return _limits[raw]
+        limit: int = _limits[raw]
+        return limit
 
     def _dirty(self) -> Sequence[tuple[Any, ...]]:
         with self._watcher().cursor() as cursor:

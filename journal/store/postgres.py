@@ -68,7 +68,7 @@ pg_locks AS l
 WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.pid <> pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND l.classid::bigint >> {_LOW_BITS - 32} = {KEY}
-"""
+"""  # noqa: S608 - constants
 _LOW: Final = f"((l.classid::bigint & {(1 << (_LOW_BITS - 32)) - 1}) << 32) | l.objid::bigint"
 
 # The locks are looked at after the sequence: the subquery needs `high` to begin.
@@ -131,7 +131,9 @@ class PostgresStore(SqlStore):
         holders = self._fetch(_HOLDERS, [])
         head = min([high, *(row[0] for row in holders)])
         held = tuple(_held(*row) for row in holders if row[0] < high)
-        return Horizon(head=head, held_back=high - head, since=min((h.since for h in held if h.since), default=None), by=held)
+        return Horizon(
+            head=head, held_back=high - head, since=min((h.since for h in held if h.since), default=None), by=held
+        )
 
     def _fetch(self, sql: str, values: Any) -> Sequence[tuple[Any, ...]]:
         # psycopg's own cursor: binary both ways and prepared, several times as fast as Django's.
@@ -144,7 +146,9 @@ class PostgresStore(SqlStore):
 
 
 def _held(low: int, pid: int, name: str | None, state: str | None, since: datetime | None) -> Held:
-    return Held(after=low, by=f"PostgreSQL session {pid} ({name or 'unnamed'}, {state or 'state not shown'})", since=since)
+    return Held(
+        after=low, by=f"PostgreSQL session {pid} ({name or 'unnamed'}, {state or 'state not shown'})", since=since
+    )
 
 
 def _check(isolation: str, *, is_replica: bool) -> None:

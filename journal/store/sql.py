@@ -42,7 +42,7 @@ COLUMNS = (
     "recorded_us",
 )
 _OF_EVENT = "e.version, e.event_id, e.type, e.schema_version, e.data, e.metadata, e.occurred_us, e.recorded_us"
-_SELECT = f"SELECT e.position, e.project, s.name, {_OF_EVENT}"  # noqa: S608 - constants
+_SELECT = f"SELECT e.position, e.project, s.name, {_OF_EVENT}"
 _WITH_STREAM = "journal_event e JOIN journal_stream s ON s.id = e.stream_id"
 
 
@@ -208,7 +208,7 @@ class SqlStore:
         # The stream's row is found once, and its name does not travel with every event.
         source = "journal_event e"
         where = ["e.stream_id = (SELECT id FROM journal_stream WHERE project = %s AND name = %s)"]
-        select = f"SELECT e.position, {_OF_EVENT}"  # noqa: S608 - constants
+        select = f"SELECT e.position, {_OF_EVENT}"
         named = (self.project, stream)
 
         def fetch(tail: str, values: list[Any]) -> list[RecordedEvent]:
@@ -233,7 +233,12 @@ class SqlStore:
         """Yield the events of a category by position, past `after`."""
         where, values = self._of_project()
         yield from self._paged(
-            "position", self._read, ["s.category = %s", *where], [category, *values], after=after, until=self._reach(),
+            "position",
+            self._read,
+            ["s.category = %s", *where],
+            [category, *values],
+            after=after,
+            until=self._reach(),
             limit=limit,
         )
 
@@ -248,7 +253,7 @@ class SqlStore:
         """
         return None
 
-    def _paged(
+    def _paged(  # noqa: PLR0913 - what is read, from where, how far
         self,
         key: str,
         fetch: Callable[[str, list[Any]], list[RecordedEvent]],

@@ -101,7 +101,9 @@ def _postgresql() -> Finding:
         " pg_is_in_recovery()"
     )
     # There is no sequence before the tables are.
-    cached = _ask("SELECT COALESCE(MAX(cache_size), 1) FROM pg_sequences WHERE sequencename = 'journal_event_position_seq'")[0]
+    cached = _ask(
+        "SELECT COALESCE(MAX(cache_size), 1) FROM pg_sequences WHERE sequencename = 'journal_event_position_seq'"
+    )[0]
     return _judged(
         f"PostgreSQL {version}, {isolation}, fsync {fsync}, synchronous_commit {commit}",
         {
@@ -125,7 +127,9 @@ def _mysql() -> Finding:
         f" max_allowed_packet {packet / 2**20:.0f} MiB",
         {
             "needs READ COMMITTED: remove isolation_level": isolation != "read committed",
-            "names that differ in case only become one: make the database with COLLATE utf8mb4_bin": not collation.endswith("_bin"),
+            "names that differ in case become one: make the database with COLLATE utf8mb4_bin": not collation.endswith(
+                "_bin"
+            ),
             "acknowledged appends may be lost: set innodb_flush_log_at_trx_commit to 1": flush != 1,
             "auto_increment_increment is not 1: on several writing nodes positions do not rise": step != 1,
         },
@@ -134,7 +138,9 @@ def _mysql() -> Finding:
 
 def _microsoft() -> Finding:
     says = _ask("SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(40))")[0]
-    return Finding(what="database", ok=True, says=f"SQL Server {says}; this store has not been run on one by its authors")
+    return Finding(
+        what="database", ok=True, says=f"SQL Server {says}; this store has not been run on one by its authors"
+    )
 
 
 _DATABASES: Final = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "microsoft": _microsoft}
@@ -160,7 +166,11 @@ _COUNT_TRIGGERS: Final = {
 def _triggers() -> Finding:
     found, needed = _ask(_COUNT_TRIGGERS[connection.vendor])[0], _TRIGGERS[connection.vendor]
     refused = "changes and deletions of events are refused"
-    return Finding(what="journal", ok=found == needed, says=refused if found == needed else f"{found} of {needed} append-only triggers")
+    return Finding(
+        what="journal",
+        ok=found == needed,
+        says=refused if found == needed else f"{found} of {needed} append-only triggers",
+    )
 
 
 def _reading() -> Finding:

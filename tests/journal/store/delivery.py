@@ -20,11 +20,11 @@ import subprocess
 import sys
 import time
 import traceback
-from multiprocessing.sharedctypes import RawArray
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -81,7 +81,7 @@ def write(alias: str, writer: int, events: int, counts: Any, seed: int) -> None:
 
 
 def write_all(alias: str, events: int, seed: int) -> None:
-    """Fork the writers, replace those that are killed, and print how many were and how many appends were rolled back."""
+    """Fork the writers, replace those that are killed, and print how many were, and how many appends rolled back."""
     counts, killed, seeds, running = RawArray("l", WRITERS + 1), 0, itertools.count(seed), {}
     for writer in range(WRITERS):
         running[_fork(alias, writer, events // WRITERS, counts, next(seeds))] = writer
@@ -93,7 +93,7 @@ def write_all(alias: str, events: int, seed: int) -> None:
             running[_fork(alias, writer, events // WRITERS, counts, next(seeds))] = writer
         elif status:
             sys.exit(f"writer {writer} failed")
-    print(killed, counts[WRITERS])
+    sys.stdout.write(f"{killed} {counts[WRITERS]}")
 
 
 def _fork(alias: str, writer: int, events: int, counts: Any, seed: int) -> int:
@@ -182,7 +182,7 @@ class _Writers:
         self._command = [sys.executable, "-m", __name__, alias, url, str(events), str(seed)]
         self.killed = self.rolled_back = 0
 
-    def __enter__(self) -> _Writers:
+    def __enter__(self) -> Self:
         environment = {key: value for key, value in os.environ.items() if key != "NAGARE_TEST_DATABASE"}
         self._process = subprocess.Popen(
             self._command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -220,7 +220,7 @@ def _committed(alias: str, start: int) -> list[Any]:
 def _compared(given: list[Any], committed: list[Any], writers: _Writers, seconds: float) -> Proof:
     times, there = Counter(given), set(committed)
     versions: dict[str, int] = defaultdict(int)
-    disorder = sum(1 for earlier, later in zip(given, given[1:], strict=False) if later[0] <= earlier[0])
+    disorder = sum(1 for earlier, later in itertools.pairwise(given) if later[0] <= earlier[0])
     for _, stream, version, _ in given:
         # Streams go on from an earlier proof on the same database.
         disorder += versions[stream] not in (0, version - 1)

@@ -22,7 +22,9 @@ ROUNDS = 10 if FULL else 1
 pytestmark = pytest.mark.slow
 
 on_servers = pytest.mark.parametrize(
-    "server", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("postgresql", "mariadb", "mssql")], indirect=True
+    "server",
+    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("postgresql", "mariadb", "mssql")],
+    indirect=True,
 )
 
 
@@ -31,7 +33,6 @@ def test_every_committed_event_is_delivered_once_and_in_order(server: str) -> No
     """With pauses in transactions, transactions held open, rollbacks and writers killed: none missed, none twice."""
     for at in range(ROUNDS):
         proof = prove(server, URLS[server](), events=EVENTS, seed=1000 * at)
-        print(server, proof)
         assert proof.committed >= EVENTS
         assert proof.killed
         assert proof.rolled_back
@@ -46,7 +47,6 @@ def test_every_committed_event_is_delivered_on_sqlite(tmp_path: Path, django_db_
         call_command("migrate", database="proof", verbosity=0)
         for at in range(ROUNDS):
             proof = prove("proof", url, events=EVENTS, seed=1000 * at)
-            print("sqlite", proof)
             assert proof.killed
             assert proof.holds, proof
         connections["proof"].close()
@@ -56,7 +56,6 @@ def test_every_committed_event_is_delivered_on_sqlite(tmp_path: Path, django_db_
 def test_the_same_proof_finds_out_a_naive_reader(server: str) -> None:
     """A reader that goes by position alone, without the horizon, misses events: the proof sees it."""
     naive: Any = get_store("proof", using=server)
-    naive.__class__ = type("Naive", (type(naive),), {"_reach": lambda self: None})
+    naive.__class__ = type("Naive", (type(naive),), {"_reach": lambda _: None})
     proof = prove(server, URLS[server](), events=2_000, reader=naive, seed=77)
-    print(server, proof)
     assert proof.missed, proof

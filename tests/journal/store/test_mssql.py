@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import sqlglot
@@ -31,7 +31,7 @@ class Recorder(SqlServerStore):
 
     def _fetch(self, sql: str, values: Any) -> Any:
         self.execute(sql, values)
-        return [(0,) * (sql.split(" FROM ")[0].count(",") + 1)]
+        return [(0,) * (sql.partition(" FROM ")[0].count(",") + 1)]
 
     def _read(self, where: str, values: Any) -> Any:
         self.execute(f"SELECT 1 FROM journal_event e JOIN journal_stream s ON s.id = e.stream_id {where}", values)
@@ -45,7 +45,7 @@ class Recorder(SqlServerStore):
         """Be one's own cursor."""
         return self
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -40,7 +40,7 @@ class TestServerStore(StoreContract):
 
 @on_every_server
 def test_a_running_append_holds_readers_back_and_is_named(server: str) -> None:
-    """What commits behind an append that is not through is not given out yet; the horizon says how much, since when, by whom."""
+    """What commits behind an append that is not through waits; the horizon says how much, since when, for whom."""
     name = f"held-{next(_serial)}"
     store = get_store(name, using=server)
     before = store.horizon()
@@ -117,7 +117,10 @@ def test_the_database_itself_refuses_to_change_an_event(server: str, statement: 
     """Whoever has the connection still cannot rewrite history by accident."""
     store = get_store(f"kept-{next(_serial)}", using=server)
     store.append("run-7", [raw(data=b'{"a": 1}')], expected_version=NO_STREAM)
-    with pytest.raises(DatabaseError, match=r"append-only|journal_event_no_truncate"), connections[server].cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError, match=r"append-only|journal_event_no_truncate"),
+        connections[server].cursor() as cursor,
+    ):
         cursor.execute(statement)
     assert [event.data for event in store.read_stream("run-7")] == [b'{"a": 1}']
 
@@ -142,7 +145,7 @@ def test_a_reader_inside_a_transaction_still_sees_what_others_commit(server: str
 
 @contextmanager
 def other_thread_appending(store: EventStore, server: str, error: type[Exception] | None = None) -> Iterator[Event]:
-    """Append to run-1 in another thread, which commits (or fails) when the event is set; begins when positions are drawn."""
+    """Append to run-1 in another thread; go on when it has its positions. It ends when the event is set."""
     drawn, go_on = Event(), Event()
 
     class Slow(type(store)):  # type: ignore[misc]
