@@ -20,22 +20,21 @@ _MOST_EFFECTS: Final = 12
 _CHAIN: Final = 5
 _WORDS: Final = 4
 
-# UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands inside, since it
-# is what ends the recursion early. Effects are the direct ones only.
+# UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands right at
+# the recursion, which SQLite and PostgreSQL then end early. Effects are the direct ones only.
 _LINKS: Final = """
 WITH RECURSIVE up(id) AS (
     SELECT %s
     UNION
     SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.project = %s
-    LIMIT %s
 )
 SELECT link.cause, link.effect, link.kind, link.certainty, 1
-FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.project = %s
+FROM explorer_causelink link JOIN (SELECT id FROM up LIMIT %s) AS near ON link.effect = near.id WHERE link.project = %s
 UNION ALL
 SELECT * FROM (
     SELECT cause, effect, kind, certainty, 0 FROM explorer_causelink WHERE project = %s AND cause = %s
     ORDER BY id LIMIT %s
-)
+) AS effects
 """
 
 

@@ -24,12 +24,12 @@ class SqlServerStore(AnnouncingStore):
     capabilities = Capabilities(durable=True, dense_positions=False, concurrent_writers=True)
     lock_stream_row = "SELECT id, version FROM journal_stream WITH (UPDLOCK, ROWLOCK) WHERE project = %s AND name = %s"
     announce = (
-        "UPDATE journal_writer SET ticket = ticket + 1, session_id = @@SPID,"
+        "UPDATE journal_writer SET ticket = ticket + 1, session_id = @@SPID,"  # noqa: S608 - constants
         " since_us = DATEDIFF_BIG(MICROSECOND, '1970-01-01', SYSUTCDATETIME()),"
         # READPAST: another writer's uncommitted events are not waited for; `low` only has to be less than our own.
         " low = (SELECT COALESCE(MAX(position), 0) FROM journal_event WITH (READCOMMITTEDLOCK, READPAST))"
         f" WHERE slot = @@SPID % {SLOTS}"
-    )  # noqa: S608 - constants
+    )
     read_settled = "SELECT slot, ticket FROM journal_writer WITH (READCOMMITTEDLOCK, READPAST, ROWLOCK)"
     read_announced = "SELECT slot, ticket, low, session_id, since_us FROM journal_writer WITH (NOLOCK)"
     new_stream = (

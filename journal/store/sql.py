@@ -301,12 +301,12 @@ class SqlStore:
 
     def head(self) -> int:
         """Return the highest position a reader may be given."""
-        where, values = "", []
-        if self._project is not None:
-            where, values = " WHERE project = %s", [self._project]
+        where, values = self._of_project()
         if (until := self._reach()) is not None:
-            where, values = f"{where} {'AND' if where else 'WHERE'} position <= %s", [*values, until]
-        return int(self._fetch(f"SELECT COALESCE(MAX(position), 0) FROM journal_event{where}", values)[0][0])  # noqa: S608 - constants
+            where, values = [*where, "e.position <= %s"], [*values, until]
+        clause = f" WHERE {' AND '.join(where)}" if where else ""
+        sql = f"SELECT COALESCE(MAX(e.position), 0) FROM journal_event e{clause}"  # noqa: S608 - constants
+        return int(self._fetch(sql, values)[0][0])
 
     def horizon(self) -> Horizon:
         """Return how far a reader may read, and what is held back."""
