@@ -21,10 +21,11 @@ _CHAIN: Final = 5
 _WORDS: Final = 4
 
 # UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands right at
-# the recursion, which SQLite and PostgreSQL then end early. Effects are the direct ones only.
+# the recursion, which SQLite and PostgreSQL then end early. It begins at a column, which has the type that PostgreSQL
+# asks for. Effects are the direct ones only.
 _LINKS: Final = """
 WITH RECURSIVE up(id) AS (
-    SELECT %s
+    SELECT effect FROM explorer_causelink WHERE effect = %s AND project = %s
     UNION
     SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.project = %s
 )
@@ -99,7 +100,7 @@ class Causes:
 
 def links_of(project: str, event_id: str) -> Links:
     """Return the links that lead to an event over at most `MOST` events, and the links to its direct effects."""
-    values: list[str | int] = [event_id, project, MOST + 1, project, project, event_id, _MOST_EFFECTS + 1]
+    values: list[str | int] = [event_id, project, project, MOST + 1, project, project, event_id, _MOST_EFFECTS + 1]
     with connection.cursor() as cursor:
         cursor.execute(_LINKS, values)
         found = cursor.fetchall()
