@@ -22,20 +22,22 @@ _WORDS: Final = 4
 
 # UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands right at
 # the recursion, which SQLite and PostgreSQL then end early. It begins at a column, which has the type that PostgreSQL
-# asks for. Effects are the direct ones only.
+# asks for. Effects are the direct ones only. Links come in the order in which
+# they were recorded: databases give rows back as they please.
 _LINKS: Final = """
 WITH RECURSIVE up(id) AS (
     SELECT effect FROM explorer_causelink WHERE effect = %s AND project = %s
     UNION
     SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.project = %s
 )
-SELECT link.cause, link.effect, link.kind, link.certainty, 1
+SELECT link.cause, link.effect, link.kind, link.certainty, 1, link.id
 FROM explorer_causelink link JOIN (SELECT id FROM up LIMIT %s) AS near ON link.effect = near.id WHERE link.project = %s
 UNION ALL
 SELECT * FROM (
-    SELECT cause, effect, kind, certainty, 0 FROM explorer_causelink WHERE project = %s AND cause = %s
+    SELECT cause, effect, kind, certainty, 0, id FROM explorer_causelink WHERE project = %s AND cause = %s
     ORDER BY id LIMIT %s
 ) AS effects
+ORDER BY 6
 """
 
 
