@@ -22,22 +22,20 @@ _WORDS: Final = 4
 
 # UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands right at
 # the recursion, which SQLite and PostgreSQL then end early. It begins at a column, which has the type that PostgreSQL
-# asks for. Effects are the direct ones only. Links come in the order in which
-# they were recorded: databases give rows back as they please.
+# asks for. Effects are the direct ones only.
 _LINKS: Final = """
 WITH RECURSIVE up(id) AS (
     SELECT effect FROM explorer_causelink WHERE effect = %s AND project = %s
     UNION
     SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.project = %s
 )
-SELECT link.cause, link.effect, link.kind, link.certainty, 1, link.id
+SELECT link.cause, link.effect, link.kind, link.certainty, 1
 FROM explorer_causelink link JOIN (SELECT id FROM up LIMIT %s) AS near ON link.effect = near.id WHERE link.project = %s
 UNION ALL
 SELECT * FROM (
-    SELECT cause, effect, kind, certainty, 0, id FROM explorer_causelink WHERE project = %s AND cause = %s
+    SELECT cause, effect, kind, certainty, 0 FROM explorer_causelink WHERE project = %s AND cause = %s
     ORDER BY id LIMIT %s
 ) AS effects
-ORDER BY 6
 """
 
 
@@ -191,9 +189,8 @@ def _is_broken(known: EventLine, walk: Walk) -> bool:
 
 def _words(known: EventLine, links: Sequence[CausalLink], by_id: dict[str, EventLine], *, broken: bool) -> str:
     parts = []
-    for link in links:
-        if link.effect != known.event_id or link.cause not in by_id:
-            continue
+    own = [link for link in links if link.effect == known.event_id and link.cause in by_id]
+    for link in sorted(own, key=lambda link: (by_id[link.cause].position, link.kind)):
         verb = {"read": "reads", "quoted": "quotes", "answers": "answers"}.get(link.kind, f"{link.kind} by")
         inferred = " (inferred)" if link.certainty == "inferred" else ""
         parts.append(f"{verb} {by_id[link.cause].version}{inferred}")
