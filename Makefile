@@ -76,9 +76,24 @@ test: lint types imports checks tests e2e ## Everything: lint, types, imports, c
 unit: install ## The quick tests
 	@$(BIN)/python -m pytest -m "not e2e and not slow" --quiet
 
+# The tests start servers of their own. What is not installed and cannot be is skipped by name.
+SERVER_PACKAGES := postgresql mariadb-server redis-server libmariadb-dev pkg-config gcc python3-dev
+
+$(VENV)/.servers: requirements-mysql.lock | $(VENV)/.dev
+	@if [ "$(DEBIAN_ROOT)" = yes ] && ! dpkg -s $(SERVER_PACKAGES) >/dev/null 2>&1; then \
+		echo "Installing PostgreSQL, MariaDB and Redis for the tests"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SERVER_PACKAGES) >/dev/null; fi
+	@if pkg-config --exists mysqlclient libmariadb mariadb 2>/dev/null || command -v mariadb_config mysql_config >/dev/null; then \
+		$(PIP_INSTALL) --no-deps -r requirements-mysql.lock; \
+	else echo "The driver for MariaDB is not built: its headers are missing (on Debian libmariadb-dev)." >&2; fi
+	@touch $@
+
+.PHONY: servers
+servers: $(VENV)/.servers ## PostgreSQL, MariaDB and Redis for the tests to start (installs them on Debian as root)
+
 .PHONY: tests
-tests: install ## All tests that need no browser, in parallel
-	@$(BIN)/python -m pytest -m "not e2e" --quiet -n $(JOBS)
+tests: install servers ## All tests that need no browser, in parallel (DATABASE=postgresql: on another database)
+	@NAGARE_TEST_DATABASE=$(DATABASE) $(BIN)/python -m pytest -m "not e2e" --quiet -n $(JOBS) --dist loadgroup
 
 .PHONY: e2e
 e2e: install $(VENV)/.chromium ## The browser tests, with the system's Chromium

@@ -47,6 +47,8 @@ class EventRow(models.Model):
             models.UniqueConstraint(fields=["stream", "version"], name="journal_event_version"),
             models.UniqueConstraint(fields=["project", "event_id"], name="journal_event_identity"),
         ]
+        # A project is followed by position however small a part of the journal it is.
+        indexes = [models.Index(fields=["project", "position"], name="journal_event_order")]
 
     def __str__(self) -> str:
         return f"{self.type} at {self.position}"

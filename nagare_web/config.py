@@ -29,7 +29,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 PREFIX: Final = "NAGARE_"
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
-DATABASE_SCHEMES: Final = ("sqlite",)
+DATABASE_SCHEMES: Final = ("sqlite", "postgresql", "postgres", "mysql", "mariadb", "mssql")
 REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 EMAIL_SCHEMES: Final = ("smtp", "smtp+tls", "smtp+ssl")
 CONSOLE_EMAIL: Final = "consolemail://"
@@ -168,9 +168,16 @@ def _database_url(value: str | None, data_dir: Path) -> str:
         raise _refused("DATABASE_URL", "is not a URL; write for example sqlite:////srv/nagare/nagare.sqlite3")
     if scheme not in DATABASE_SCHEMES:
         raise _refused("DATABASE_URL", f"no store speaks {scheme!r}; this version has {', '.join(DATABASE_SCHEMES)}")
+    if scheme == "sqlite":
+        _check_file(rest)
+    elif not urlsplit(url).path.strip("/"):
+        raise _refused("DATABASE_URL", f"names no database; write for example {scheme}://nagare@db.example/nagare")
+    return _checked_by_django(f"mysql://{rest}" if scheme == "mariadb" else url)
+
+
+def _check_file(rest: str) -> None:
     if not rest.strip("/") or rest.startswith(":memory:") or rest.endswith("/:memory:"):
         raise _refused("DATABASE_URL", "names no file; the journal is shared by several processes, so it must be one")
-    return _checked_by_django(url)
 
 
 def _checked_by_django(url: str) -> str:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 
 from nagare_web import config as nagare_config
-from nagare_web import logs
+from nagare_web import databases, logs
 
 CONFIG = nagare_config.load()
 
@@ -83,23 +82,7 @@ TEMPLATES = [
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 
-
-def _sqlite(database: dict[str, Any]) -> dict[str, Any]:
-    """Add what several processes on one SQLite file need.
-
-    IMMEDIATE takes the write lock when a transaction begins: a transaction that reads first and writes later would fail
-    with SQLITE_BUSY where another one wrote in between, and no timeout helps against that. WAL lets readers go on
-    during a write. synchronous=FULL, since in WAL mode the default of NORMAL may lose the last commits in a power cut.
-    """
-    database["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
-    }
-    return database
-
-
-DATABASES = {"default": _sqlite(dict(dj_database_url.parse(CONFIG.database_url)))}
+DATABASES = {"default": databases.parsed(CONFIG.database_url)}
 
 # --- People -----------------------------------------------------------------------------------------------------------
 

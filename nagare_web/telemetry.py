@@ -44,9 +44,9 @@ def configure(endpoint: str | None, *, service: str, has_gauges: bool = False) -
     reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{base}/v1/metrics"))
     metrics.set_meter_provider(MeterProvider([reader], resource=resource))
     if has_gauges:
-        from journal.runtime import tracing  # noqa: PLC0415 -- needs Django to be set up
+        from journal.runtime import horizon, tracing  # noqa: PLC0415 -- needs Django to be set up
 
-        tracing.observe()
+        tracing.observe(held=lambda: horizon.horizon().held_back)
 
 
 def request_span(request: HttpRequest) -> AbstractContextManager[trace.Span]:

@@ -21,24 +21,25 @@ _MOST_EFFECTS: Final = 12
 _CHAIN: Final = 5
 _WORDS: Final = 4
 
-# UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands inside, since it
-# is what ends the recursion early. Effects are the direct ones only.
+# UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands right at
+# the recursion, which SQLite and PostgreSQL then end early. It begins at a column, which has the type that PostgreSQL
+# asks for. Effects are the direct ones only.
 _LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
 _LINKS: Final = f"""
 WITH RECURSIVE up(id) AS (
-    SELECT %s
+    SELECT effect FROM explorer_causelink WHERE effect = %s AND project = %s
     UNION
     SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id
     WHERE link.{_LIVE} AND link.project = %s
-    LIMIT %s
 )
 SELECT link.cause, link.effect, link.kind, link.certainty, 1
-FROM explorer_causelink link JOIN up ON link.effect = up.id WHERE link.{_LIVE} AND link.project = %s
+FROM explorer_causelink link JOIN (SELECT id FROM up LIMIT %s) AS near ON link.effect = near.id
+WHERE link.{_LIVE} AND link.project = %s
 UNION ALL
 SELECT * FROM (
     SELECT cause, effect, kind, certainty, 0 FROM explorer_causelink WHERE {_LIVE} AND project = %s AND cause = %s
     ORDER BY id LIMIT %s
-)
+) AS effects
 """  # noqa: S608 - constants
 
 
@@ -103,7 +104,7 @@ class Causes:
 
 def links_of(project: str, event_id: str) -> Links:
     """Return the links that lead to an event over at most `MOST` events, and the links to its direct effects."""
-    values: list[str | int] = [event_id, project, MOST + 1, project, project, event_id, _MOST_EFFECTS + 1]
+    values: list[str | int] = [event_id, project, project, MOST + 1, project, project, event_id, _MOST_EFFECTS + 1]
     with connection.cursor() as cursor:
         cursor.execute(_LINKS, values)
         found = cursor.fetchall()
@@ -193,9 +194,8 @@ def _is_broken(known: EventLine, walk: Walk) -> bool:
 
 def _words(known: EventLine, links: Sequence[CausalLink], by_id: dict[str, EventLine], *, broken: bool) -> str:
     parts = []
-    for link in links:
-        if link.effect != known.event_id or link.cause not in by_id:
-            continue
+    own = [link for link in links if link.effect == known.event_id and link.cause in by_id]
+    for link in sorted(own, key=lambda link: (by_id[link.cause].position, link.kind)):
         verb = {"read": "reads", "quoted": "quotes", "answers": "answers"}.get(link.kind, f"{link.kind} by")
         inferred = " (inferred)" if link.certainty == "inferred" else ""
         parts.append(f"{verb} {by_id[link.cause].version}{inferred}")

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add the table of causes."""
 
-    dependencies = [("journal", "0002_append_only")]
+    dependencies = [("journal", "0003_servers")]
     operations = [
         migrations.CreateModel(
             name="CauseRow",

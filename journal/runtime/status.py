@@ -7,10 +7,11 @@ is remembered between two readings. Rates compare with a `Sample` of an earlier 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from journal.domain.text import amount
 from journal.runtime import alerting, status_leases, status_reading, status_work
+from journal.runtime import horizon as horizons
 from journal.runtime.status_lines import (
     Alarm,
     EffectLine,
@@ -35,7 +36,6 @@ from journal.runtime.status_work import (
     parked_event,
     parked_events,
 )
-from journal.store import every_project
 
 __all__ = [
     "Alarm", "DispatchLine", "EffectLine", "HorizonLine", "JobLine", "LeaseLine", "OutboxLine", "ParkedLine",
@@ -116,9 +116,16 @@ def read(scope: Scope | None = None, *, since: Sample | None = None, now: dateti
 
 
 def horizon() -> HorizonLine:
-    """Return how far readers may read. One writer at a time commits in order here, so nothing is ever held back."""
-    head = every_project().head()
-    return HorizonLine(head=head, words=f"Readers may read up to position {head:,}; nothing is held back.")
+    """Return how far readers may read, and who holds back what lies behind."""
+    seen = horizons.horizon()
+    words = horizons.in_words(seen, datetime.now(UTC))
+    return HorizonLine(
+        head=seen.head,
+        held_back=seen.held_back,
+        since=seen.since,
+        by=tuple(holder.by for holder in seen.by),
+        words=f"{words[0].upper()}{words[1:]}.",
+    )
 
 
 def _alarms(

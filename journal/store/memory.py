@@ -13,14 +13,14 @@ from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ExpectedVersion
 from journal.errors import EventNotFound
 from journal.store import checks
-from journal.store.protocol import Appended, Capabilities, Clock
+from journal.store.protocol import Appended, Capabilities, Clock, Horizon
 from journal.store.tracing import traced_append, traced_read
 
 
 class MemoryStore:
     """A journal that lives as long as the process. Safe to use from several threads."""
 
-    capabilities = Capabilities(durable=False, dense_positions=True)
+    capabilities = Capabilities(durable=False, dense_positions=True, concurrent_writers=False)
 
     def __init__(self, project: str = "default", *, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self.project = project
@@ -108,3 +108,7 @@ class MemoryStore:
     def head(self) -> int:
         """Return the highest position."""
         return len(self._log)
+
+    def horizon(self) -> Horizon:
+        """Return how far a reader may read: all of it."""
+        return Horizon(head=self.head())

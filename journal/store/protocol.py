@@ -16,10 +16,36 @@ Clock = Callable[[], datetime]
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs between stores: whether they outlive the process, and whether positions have holes."""
+    """What differs between stores.
+
+    `durable`: outlives the process. `dense_positions`: positions have no holes. `concurrent_writers`: appends to
+    different streams do not wait for each other, so that the reading horizon may lie behind the newest commit.
+    """
 
     durable: bool
     dense_positions: bool
+    concurrent_writers: bool
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A writer that is not through: its events will be past the position `after`."""
+
+    after: int
+    by: str
+    since: datetime | None = None
+
+
+class Horizon(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a reader may read, so that nothing can still appear behind it.
+
+    `head` is that position. `held_back` positions past it are given or about to be; they wait for the oldest writer in
+    `by`, which has been at it `since`.
+    """
+
+    head: int
+    held_back: int = 0
+    since: datetime | None = None
+    by: tuple[Held, ...] = ()
 
 
 class Appended(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +88,11 @@ class EventStore(Protocol):
         """
 
     def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> Iterator[RecordedEvent]:
-        """Yield the stream's events with versions in ``(after, until]``, in order; nothing where there is no stream."""
+        """Yield the stream's events with versions in ``(after, until]``, in order; nothing where there is no stream.
+
+        What was appended is there at once, also past the horizon: follow a stream by version, and the journal by the
+        positions that `read_all` gives.
+        """
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the project's events by position, past `after`. None ever appears behind one that was yielded."""
@@ -85,3 +115,6 @@ class EventStore(Protocol):
 
     def head(self) -> int:
         """Return the highest position a reader may be given, 0 where the project has no events."""
+
+    def horizon(self) -> Horizon:
+        """Return how far a reader of all projects may read, and what is held back, since when and by whom."""

@@ -50,7 +50,8 @@ def lines(project: str, stream: str = "agent_run-1") -> list[EventLine]:
 
 def summary(project: str, stream: str = "agent_run-1") -> RunSummary:
     """Return a run's summary."""
-    return RunSummary.objects.get(project=project, stream=stream)
+    found: RunSummary = RunSummary.objects.get(project=project, stream=stream)
+    return found
 
 
 def tables() -> list[list[tuple[Any, ...]]]:

@@ -56,10 +56,11 @@ def run(number: int = 1, *, project: str = "mine", minutes: float | None = None,
         "title": f"message {number}", "status": "answered", "agent": "coder", "model": "orion-3", "events": 20,
         "tools": ["read_file"], "duration_ms": 19_000, "cost_usd": 0.04, "newest_us": started,
     }  # fmt: skip
-    return RunSummary.objects.create(
+    made: RunSummary = RunSummary.objects.create(
         project=project, stream=f"agent_run-{number}", category="agent_run", started_us=started, position=number,
         **{**known, **fields},
     )  # fmt: skip
+    return made
 
 
 def titles(q: str = "", *, before: str = "", after: str = "") -> list[str]:

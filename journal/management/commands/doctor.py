@@ -6,8 +6,9 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from django.conf import settings
@@ -18,11 +19,13 @@ from django.db.migrations.executor import MigrationExecutor
 from journal.ingest import load_formats
 from journal.management.base import Command as Base
 from journal.models import Membership
+from journal.runtime.horizon import horizon, in_words
 from journal.runtime.projection import progress, registered
 
 _LITTLE_SPACE = 2**30
 _FULL = 2  # PRAGMA synchronous
-_TRIGGERS = 3
+_TRIGGERS: Final = {"sqlite": 3, "postgresql": 3, "mysql": 2, "microsoft": 2}
+_LONG: Final = timedelta(seconds=30)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +62,7 @@ def _findings() -> Iterator[Finding]:
         return
     yield migrations
     yield _triggers()
+    yield _reading()
     yield from _projections()
     yield _people()
     yield _space()
@@ -67,16 +71,79 @@ def _findings() -> Iterator[Finding]:
 
 
 def _database() -> Finding:
-    if connection.vendor != "sqlite":
-        return Finding(what="database", ok=False, says=f"{connection.vendor} has no event store yet; use sqlite:///")
+    return _DATABASES[connection.vendor]()
+
+
+def _ask(sql: str) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
-        mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
-        synchronous = cursor.execute("PRAGMA synchronous").fetchone()[0]
+        cursor.execute(sql)
+        row: tuple[Any, ...] = cursor.fetchone()
+        return row
+
+
+def _judged(says: str, wrong: dict[str, bool]) -> Finding:
+    """Return what the database is, and whichever of the complaints hold."""
+    complaints = [complaint for complaint, holds in wrong.items() if holds]
+    return Finding(what="database", ok=not complaints, says="; ".join([says, *complaints]))
+
+
+def _sqlite() -> Finding:
+    mode, synchronous = _ask("PRAGMA journal_mode")[0], _ask("PRAGMA synchronous")[0]
     name = connection.settings_dict["NAME"]
     says = f"SQLite {sqlite3.sqlite_version} at {name}, journal_mode {mode}, synchronous {synchronous}"
-    if mode != "wal" or synchronous < _FULL:
-        return Finding(what="database", ok=False, says=says + "; needs WAL and FULL, set by the shipped settings")
-    return Finding(what="database", ok=True, says=says)
+    return _judged(says, {"needs WAL and FULL, set by the shipped settings": mode != "wal" or synchronous < _FULL})
+
+
+def _postgresql() -> Finding:
+    version, isolation, encoding, fsync, commit, is_replica = _ask(
+        "SELECT current_setting('server_version'), current_setting('transaction_isolation'),"
+        " current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'),"
+        " pg_is_in_recovery()"
+    )
+    # There is no sequence before the tables are.
+    cached = _ask(
+        "SELECT COALESCE(MAX(cache_size), 1) FROM pg_sequences WHERE sequencename = 'journal_event_position_seq'"
+    )[0]
+    return _judged(
+        f"PostgreSQL {version}, {isolation}, fsync {fsync}, synchronous_commit {commit}",
+        {
+            "needs READ COMMITTED: remove isolation_level": isolation != "read committed",
+            f"needs the encoding UTF8, and has {encoding}": encoding != "UTF8",
+            "is a replica, on which readers miss events: name the primary": is_replica,
+            "acknowledged appends may be lost: switch fsync and synchronous_commit on": "off" in (fsync, commit),
+            "ALTER SEQUENCE journal_event_position_seq CACHE 1, or positions do not rise": cached != 1,
+        },
+    )
+
+
+def _mysql() -> Finding:
+    version, packet, flush, step, collation = _ask(
+        "SELECT VERSION(), @@max_allowed_packet, @@innodb_flush_log_at_trx_commit, @@auto_increment_increment,"
+        " @@collation_database"
+    )
+    isolation = getattr(connection, "isolation_level", None)
+    return _judged(
+        f"{'MariaDB' if 'MariaDB' in version else 'MySQL'} {version}, {isolation}, {collation},"
+        f" max_allowed_packet {packet / 2**20:.0f} MiB",
+        {
+            "needs READ COMMITTED: remove isolation_level": isolation != "read committed",
+            "names that differ in case become one: make the database with COLLATE utf8mb4_bin": not collation.endswith(
+                "_bin"
+            ),
+            "acknowledged appends may be lost: set innodb_flush_log_at_trx_commit to 1": flush != 1,
+            "auto_increment_increment is not 1: on several writing nodes positions do not rise": step != 1,
+        },
+    )
+
+
+def _microsoft() -> Finding:
+    says = _ask("SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(40))")[0]
+    return Finding(
+        what="database", ok=True, says=f"SQL Server {says}; this store has not been run on one by its authors"
+    )
+
+
+_DATABASES: Final = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql, "microsoft": _microsoft}
 
 
 def _migrations() -> Finding:
@@ -86,13 +153,32 @@ def _migrations() -> Finding:
     return Finding(what="migrations", ok=not missing, says=says)
 
 
+_COUNT_TRIGGERS: Final = {
+    "sqlite": "SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal_event'",
+    "postgresql": "SELECT COUNT(*) FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+    " AND tgrelid = 'journal_event'::regclass",
+    "mysql": "SELECT COUNT(*) FROM information_schema.triggers WHERE event_object_schema = DATABASE()"
+    " AND event_object_table = 'journal_event'",
+    "microsoft": "SELECT COUNT(*) FROM sys.triggers WHERE parent_id = OBJECT_ID('journal_event') AND is_disabled = 0",
+}
+
+
 def _triggers() -> Finding:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'journal_event'")
-        found = cursor.fetchone()[0]
-    refused = "UPDATE, DELETE and REPLACE of events are refused"
-    says = refused if found == _TRIGGERS else f"{found} of {_TRIGGERS} append-only triggers"
-    return Finding(what="journal", ok=found == _TRIGGERS, says=says)
+    found, needed = _ask(_COUNT_TRIGGERS[connection.vendor])[0], _TRIGGERS[connection.vendor]
+    refused = "changes and deletions of events are refused"
+    return Finding(
+        what="journal",
+        ok=found == needed,
+        says=refused if found == needed else f"{found} of {needed} append-only triggers",
+    )
+
+
+def _reading() -> Finding:
+    now = datetime.now(UTC)
+    seen = horizon()
+    late = seen.since is not None and now - seen.since > _LONG
+    way_out = "; end that session: its append is rolled back, and readers go on" if late else ""
+    return Finding(what="horizon", ok=not late, says=in_words(seen, now) + way_out)
 
 
 def _projections() -> Iterator[Finding]:

@@ -368,7 +368,7 @@ def _killed_at_file(job: Job, at: int) -> bool:
                     os.kill(os.getpid(), signal.SIGKILL)
                 add(reports, report)
 
-            imports._Reports.add = dying  # type: ignore[method-assign]
+            imports._Reports.add = dying  # type: ignore[method-assign,assignment]
             imports.run(job.id)
         finally:
             os._exit(0)

@@ -164,7 +164,7 @@ class StoreContract:
         theirs.append("run-8", [raw(id=identity("two"))], expected_version=NO_STREAM)
         assert [event.data for event in ours.read_stream("run-7")] == [b'{"a": 1}']
         assert [event.stream for event in ours.read_all()] == ["run-7"]
-        assert next(iter(ours.read_category("run"))).project == "ours"
+        assert next(iter(ours.read_category("run"))).project == ours.project
         assert (ours.stream_version("run-8"), ours.versions_of("run-8")) == (0, {})
         with pytest.raises(EventNotFound):
             ours.event(identity("two"))

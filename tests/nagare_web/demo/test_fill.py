@@ -10,6 +10,7 @@ import pytest
 from journal.domain.agent_run import AgentRunEvent
 from journal.domain.aggregate import fold
 from journal.domain.catalog import Unknown, catalog
+from journal.domain.dispatch import NewDispatch
 from journal.domain.event import EventData
 from journal.domain.explain import explain
 from journal.domain.lineage import causes_of
@@ -151,12 +152,19 @@ class FailingStore(MemoryStore):
         super().__init__()
         self.most = most
 
-    def append(self, stream: str, events: Sequence[EventData], *, expected_version: ExpectedVersion) -> Appended:
+    def append(
+        self,
+        stream: str,
+        events: Sequence[EventData],
+        *,
+        expected_version: ExpectedVersion,
+        dispatches: Sequence[NewDispatch] = (),
+    ) -> Appended:
         """Append while there is room."""
         if self.most == 0:
             raise Full
         self.most -= 1
-        return super().append(stream, events, expected_version=expected_version)
+        return super().append(stream, events, expected_version=expected_version, dispatches=dispatches)
 
 
 @pytest.mark.parametrize("most", [1, 30, 47, 52, 59])

@@ -1,0 +1,121 @@
+"""The journal in MySQL 8 or MariaDB, through mysqlclient.
+
+Order as in `announced.py`. InnoDB reads uncommitted rows only in a transaction of that isolation level, and the reader
+may be inside one of another level, so each reading thread keeps a second connection for this one look.
+
+Both draw AUTO_INCREMENT values in rising order on one server; on a multi-primary cluster, where each node has its own
+series, they do not, and `nagare doctor` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from django.db import OperationalError
+
+from journal.errors import ConfigurationRefused, PayloadRefused
+from journal.store.announced import SLOTS, AnnouncingStore
+from journal.store.protocol import Appended, Capabilities
+from journal.store.sql import Batch, insert_of
+
+_STATEMENT: Final = 4 * 2**20
+"""Bytes of one INSERT: larger ones are no faster and hold the server's memory."""
+
+_OVERHEAD: Final = 1_300
+"""Bytes of a row beside its payload, and more."""
+
+_ESCAPED: Final = (b"\\", b'"', b"'", b"\0", b"\n", b"\r", b"\x1a")
+_DEADLOCK: Final = 1213
+
+_watchers: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_limits: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+
+class MySqlStore(AnnouncingStore):
+    """Writers side by side, each in a row of its own."""
+
+    capabilities = Capabilities(durable=True, dense_positions=False, concurrent_writers=True)
+    lock_stream_row = AnnouncingStore.read_stream_row + " FOR UPDATE"
+    announce = (
+        "UPDATE journal_writer SET ticket = ticket + 1, session_id = CONNECTION_ID(),"  # noqa: S608 - constants
+        " since_us = CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED),"
+        # At READ COMMITTED this subquery takes no lock.
+        " low = (SELECT COALESCE(MAX(position), 0) FROM journal_event)"
+        f" WHERE slot = MOD(CONNECTION_ID(), {SLOTS})"
+    )
+
+    def _insist(self, batch: Batch) -> Appended:
+        """Append, once more where the server broke a deadlock by rolling this transaction back."""
+        try:
+            return super()._insist(batch)
+        except OperationalError as error:
+            if error.args[0] != _DEADLOCK:
+                raise
+            return super()._insist(batch)
+
+    def _insert(self, cursor: Any, rows: list[tuple[Any, ...]]) -> None:
+        for chunk in _chunks(rows, self._largest(cursor)):
+            cursor.execute(insert_of(len(chunk)), [value for row in chunk for value in row])
+
+    def _largest(self, cursor: Any) -> int:
+        """Return `max_allowed_packet`, asked once per connection."""
+        raw = self._connection.connection
+        if raw not in _limits:
+            cursor.execute("SELECT @@max_allowed_packet")
+            _limits[raw] = int(cursor.fetchone()[0])
+        limit: int = _limits[raw]
+        return limit
+
+    def _dirty(self) -> Sequence[tuple[Any, ...]]:
+        with self._watcher().cursor() as cursor:
+            cursor.execute("SELECT slot, ticket, low, session_id, since_us FROM journal_writer")
+            rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+    def _watcher(self) -> Any:
+        """Return the connection that reads uncommitted rows; it lives as long as this thread's connection does."""
+        connection = self._connection
+        connection.ensure_connection()
+        if connection.isolation_level != "read committed":
+            raise ConfigurationRefused(
+                variable="NAGARE_DATABASE_URL",
+                reason=f"reading in order needs READ COMMITTED, and this connection has {connection.isolation_level}",
+            )
+        watcher = _watchers.get(connection.connection)
+        if watcher is None or not watcher.is_usable():
+            watcher = connection.copy()
+            watcher.settings_dict = deepcopy(connection.settings_dict)
+            watcher.settings_dict["OPTIONS"]["isolation_level"] = "read uncommitted"
+            watcher.connect()
+            _watchers[connection.connection] = watcher
+        return watcher
+
+
+def _chunks(rows: list[tuple[Any, ...]], largest: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows in parts, each of which fits into one statement."""
+    chunk: list[tuple[Any, ...]] = []
+    size = 0
+    for at, row in enumerate(rows, 1):
+        needs = _size(row)
+        if needs > largest:
+            raise PayloadRefused(
+                what=f"event {at} of the append ({row[4][:80]})",
+                reason=f"it needs {needs:,} bytes in a statement, and the server takes {largest:,}",
+                way_out="raise max_allowed_packet on the server",
+            )
+        if chunk and size + needs > min(largest, _STATEMENT):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(row)
+        size += needs
+    if chunk:
+        yield chunk
+
+
+def _size(row: tuple[Any, ...]) -> int:
+    """Return the bytes a row takes in a statement, where quotes and the like are written as two."""
+    payloads: tuple[bytes, bytes] = (row[6], row[7])
+    return _OVERHEAD + sum(len(p) + sum(p.count(byte) for byte in _ESCAPED) for p in payloads)

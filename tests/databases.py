@@ -1,0 +1,44 @@
+"""Journals on real servers, beside the test run's own database: a migrated Django alias each, made when first asked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from nagare_web import databases
+from tests import servers
+
+
+@functools.cache
+def alias(name: str) -> str:
+    """Return the alias of a migrated database on the named server.
+
+    Raises:
+        servers.Missing: there is no such server here.
+    """
+    register(name, servers.URLS[name]())
+    call_command("migrate", database=name, verbosity=0)
+    return name
+
+
+def register(name: str, url: str) -> None:
+    """Add a database to those Django knows."""
+    connections.settings.update(connections.configure_settings({**connections.settings, name: databases.parsed(url)}))
+
+
+@pytest.fixture
+def server(request: Any, django_db_blocker: Any) -> Iterator[str]:
+    """Give the alias of the server that `request.param` names; skip where it is missing."""
+    with django_db_blocker.unblock():
+        try:
+            yield alias(request.param)
+        except servers.Missing as missing:
+            pytest.skip(f"no {request.param}: {missing}")
+        finally:
+            if request.param in connections.settings:
+                connections[request.param].close()
