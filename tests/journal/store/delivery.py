@@ -64,8 +64,7 @@ def write(alias: str, writer: int, events: int, counts: Any, seed: int) -> None:
     from django.db import connections  # noqa: PLC0415 - Django is set up by now, and not when this module is read
 
     from journal.domain.event import EventData  # noqa: PLC0415
-    from journal.store.sql import Batch
-from journal.store import get_store  # noqa: PLC0415
+    from journal.store import get_store  # noqa: PLC0415
 
     chance = random.Random(seed)
     store: Any = get_store("proof", using=alias)
@@ -114,7 +113,7 @@ def _jittered(kind: type, chance: random.Random) -> type:
 
     class Jittered(kind):  # type: ignore[misc]
         @contextlib.contextmanager
-        def _transaction(self, _batch: Batch) -> Iterator[None]:
+        def _transaction(self, _batch: Any) -> Iterator[None]:
             from django.db import transaction  # noqa: PLC0415
 
             with transaction.atomic(using=self._using, durable=True):
