@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 from django.db import connections
 
+from journal.benches import store
 from journal.domain import codec
 from journal.ingest.files import from_memory
 from journal.ingest.importer import Importer
@@ -22,6 +24,7 @@ from journal.management.base import Command as Base
 from journal.store.sqlite import SqliteStore
 
 _ALIAS: Final = "bench"
+_STORE: Final = "store"
 _SESSIONS, _TURNS, _ROUNDS = 20, 60, 3
 _TABLE: Final = (
     "CREATE TABLE event (position INTEGER PRIMARY KEY AUTOINCREMENT, stream, version, event_id UNIQUE, type, data BLOB,"
@@ -54,17 +57,26 @@ class Command(Base):
     help = (
         "Measure the project's own work against a floor measured in the same run. import: made-up sessions into a"
         " journal of its own; the floor decodes the same files and inserts the same rows into a bare SQLite table."
+        " store: append, read, replay and catch-up on the configured kind of database, in a scratch one of its own; the"
+        " floor is the raw driver."
     )
     example = "nagare bench import --json"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
         parser.add_argument(
-            "name", nargs="?", choices=list(_BENCHMARKS), metavar="NAME", help="%(choices)s; default: all"
+            "name",
+            nargs="?",
+            choices=[*_BENCHMARKS, _STORE],
+            metavar="NAME",
+            help="%(choices)s; default: all but store",
         )
 
     def run(self, **options: Any) -> None:
         """Measure and print."""
+        if options["name"] == _STORE:
+            self._store(as_json=options["json"])
+            return
         names = [options["name"]] if options["name"] else list(_BENCHMARKS)
         found = [_BENCHMARKS[name]() for name in names]
         if options["json"]:
@@ -76,14 +88,25 @@ class Command(Base):
                 f" {one.events_per_second:,.0f} events/s; {one.ratio:.1f} times the floor of {one.floor_seconds:.2f} s"
             )
 
+    def _store(self, *, as_json: bool) -> None:
+        ratios = store.run(say=lambda operation: sys.stderr.write(f"measuring {operation}\n"))
+        if as_json:
+            self.print_json({"benchmarks": [{"name": _STORE, "ratios": ratios}]})
+            return
+        for one in ratios:
+            self.say(
+                f"{one.operation:<28} {one.store_per_s:>12,.0f} events/s  {one.ratio:.2f} of the raw driver's"
+                f" {one.floor_per_s:,.0f}"
+            )
+
 
 def _import() -> Measured:
     """Import and floor take turns, so that a machine that is busy for a while is so for both."""
     files = {f"{at:02}.jsonl": _session(f"s-{at}") for at in range(_SESSIONS)}
     took, floor, rows = [], [], []
     for _ in range(_ROUNDS):
-        with tempfile.TemporaryDirectory(prefix="nagare-bench-") as folder, _journal(Path(folder)) as store:
-            importer = Importer(store=store)
+        with tempfile.TemporaryDirectory(prefix="nagare-bench-") as folder, _journal(Path(folder)) as journal:
+            importer = Importer(store=journal)
             began = perf_counter()
             importer.run(from_memory(files))
             took.append(perf_counter() - began)
