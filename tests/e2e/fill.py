@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import django
 
@@ -64,7 +64,8 @@ def main() -> None:
     _put_lengths()
     report = _import("default", {"broken.jsonl": b'["no", "run"]\n[}\n', "run.json": atif("mine", "Plot it.")})
     hostile = _import("hostile", _hostile_files())
-    streams = {file["path"]: run["stream"] for file in (hostile.result or {})["files"] for run in file["runs"]}
+    result: Any = hostile.result
+    streams = {file["path"]: run["stream"] for file in result["files"] for run in file["runs"]}
     found = {"sessions": sessions, "report": report.id, "hostile_report": hostile.id, "hostile_runs": streams}
     json.dump(found, sys.stdout)
 

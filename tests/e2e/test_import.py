@@ -70,7 +70,7 @@ def test_files_can_be_chosen_by_keyboard(importer: Page) -> None:
     field.focus()
     expect(field).to_be_focused()
     with importer.expect_file_chooser() as chooser:
-        importer.keyboard.press("Enter")
+        importer.keyboard.press("Space")
     assert chooser.value.is_multiple()
     files = (("one.json", "First of two"), ("two.json", "Second of two"))
     chooser.value.set_files([_payload(name, atif(name, text)) for name, text in files])
