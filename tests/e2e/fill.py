@@ -41,7 +41,7 @@ IN_THE_JOURNAL: Final = 2_000
 _REPEATED: Final = 1_000
 _COPIED: Final = frozenset({
     "run", "kind", "title", "summary", "tool", "call_id", "is_error", "took_ms", "time_known", "context_bytes",
-    "size_bytes",
+    "size_bytes", "trace_id", "span_id",
 })  # fmt: skip
 
 PEOPLE: Final = {
