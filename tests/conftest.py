@@ -10,6 +10,7 @@ import pytest
 from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import HealthCheck, settings
 
+from journal.runtime import pulse
 from tests.databases import server
 
 __all__ = ["server"]
@@ -36,3 +37,15 @@ def _flush_past_the_triggers() -> Any:
     patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_without)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _no_heartbeat_waits_for_a_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep heartbeat threads out of tests that run in one transaction.
+
+    Such a test holds the write lock of its SQLite file from its first write to its end: a beat on a connection of its
+    own would wait for that, and come through in the middle of the next test.
+    """
+    database = request.node.get_closest_marker("django_db")
+    if database is None or not database.kwargs.get("transaction"):
+        monkeypatch.setattr(pulse, "_beat_until", lambda *_arguments: None)

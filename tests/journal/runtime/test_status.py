@@ -245,7 +245,7 @@ def test_nothing_is_held_back_where_appends_commit_in_order() -> None:
     head = append(3)
     found = status.read(now=NOW).horizon
     assert (found.head, found.held_back, found.by) == (head, 0, ())
-    assert found.words == f"Readers may read up to position {head:,}; nothing is held back."
+    assert found.words == f"Readers may read up to position {head:,}, which is all there is."
 
 
 # --- Whose ------------------------------------------------------------------------------------------------------------
