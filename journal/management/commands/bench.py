@@ -89,7 +89,10 @@ class Command(Base):
             )
 
     def _store(self, *, as_json: bool) -> None:
-        ratios = store.run(say=lambda operation: sys.stderr.write(f"measuring {operation}\n"))
+        def tell(operation: str) -> None:
+            sys.stderr.write(f"measuring {operation}\n")
+
+        ratios = store.run(say=tell)
         if as_json:
             self.print_json({"benchmarks": [{"name": _STORE, "ratios": ratios}]})
             return
