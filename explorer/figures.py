@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 NOT_RECORDED: Final = "not recorded"
@@ -96,19 +96,28 @@ def moment(us: int) -> datetime:
         return datetime.max.replace(tzinfo=UTC) if us > 0 else datetime.min.replace(tzinfo=UTC)
 
 
-def exact(us: int | None) -> str:
+def _in_zone(us: int, zone: tzinfo) -> datetime:
+    """Return the time as clocks of a zone show it; at the ends of the calendar, where no zone fits, as UTC has it."""
+    at = moment(us)
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        return at
+
+
+def exact(us: int | None, zone: tzinfo = UTC) -> str:
     """Return "22 Nov 2026 12:04:34.840 UTC"."""
     if us is None:
         return NOT_RECORDED
-    at = moment(us)
-    return f"{_day(at)} {at.year} {at:%H:%M:%S}.{at.microsecond // 1000:03} UTC"
+    at = _in_zone(us, zone)
+    return f"{_day(at)} {at.year} {at:%H:%M:%S}.{at.microsecond // 1000:03} {at:%Z}"
 
 
-def started(us: int | None, now: datetime) -> str:
+def started(us: int | None, now: datetime, zone: tzinfo = UTC) -> str:
     """Return as much of a time as tells it apart: "12:04" today, "21 Nov 12:04" this year, "21 Nov 2025" before."""
     if us is None:
         return NOT_RECORDED
-    at = moment(us)
+    at, now = _in_zone(us, zone), now.astimezone(zone)
     if at.date() == now.date():
         return f"{at:%H:%M}"
     return f"{_day(at)} {at:%H:%M}" if at.year == now.year else f"{_day(at)} {at.year}"

@@ -1,4 +1,4 @@
-"""Where things stand in the drawings: the minimap of a run and the graph of an event's causes.
+"""Where things stand in the drawing of a run: its minimap.
 
 Pure: plain numbers in, plain numbers and SVG path data out. Whatever the run's length, both are bounded: the minimap by
 its buckets, the graph by its rows. Positions along the run are shares of the width, so that a drawing fits any screen.
@@ -10,11 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-MARKS: Final = 240
+MARKS: Final = 200
 """Up to this many events each has its own mark on the minimap."""
 
-BUCKETS: Final = 100
-"""Columns of the minimap of a longer run: enough to see its shape, few enough that its drawing is no longer."""
+BUCKETS: Final = 200
+"""Columns of the minimap of a longer run: enough to see its shape, few enough that its drawing is hardly longer."""
+
+FLAGS: Final = 24
+"""Failures of rules that have a flag; the head of the page counts all."""
 
 WIDTH: Final = 1280
 EDGE: Final = 12
@@ -28,6 +31,8 @@ _FLAG_TURNS: Final = 85
 """Percent of the width from which on the words of the flag stand on its left."""
 
 _TOO_CLOSE: Final = 0.045
+_CROSSES: Final = 64
+"""Beyond so many columns with a failure each is a stroke: crosses would be a hedge, and their drawing long."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +54,16 @@ class Tick:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Flag:
+    """A failure over the lanes: the first says what it is, on its left where there is no room on its right."""
+
+    version: int
+    percent: float
+    words: str
+    is_left: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Minimap:
     """The drawing as path data, by what is drawn; an absent thing is an empty path."""
 
@@ -66,8 +81,7 @@ class Minimap:
     context: str
     ticks: tuple[Tick, ...]
     cursor: Tick
-    first_failure: Tick | None
-    flag_on_left: bool
+    flags: tuple[Flag, ...]
 
 
 def percent(version: int, events: int) -> float:
@@ -81,12 +95,13 @@ def bucket_count(events: int) -> int:
     return max(1, events if events <= MARKS else BUCKETS)
 
 
-def minimap(marks: Iterable[Mark], *, events: int, cursor: int, first_failure: int | None) -> Minimap:
+def minimap(
+    marks: Iterable[Mark], *, events: int, cursor: int, failures: Sequence[int], words: str = "first failure"
+) -> Minimap:
     """Draw a run. Buckets divide the versions evenly; with one event in each, marks are drawn, else bars."""
     drawing = _Drawing(events)
     for mark in marks:
         drawing.add(mark)
-    flag = Tick(version=first_failure, percent=percent(first_failure, events)) if first_failure else None
     return Minimap(
         events=events,
         is_bucketed=drawing.is_bucketed,
@@ -94,8 +109,15 @@ def minimap(marks: Iterable[Mark], *, events: int, cursor: int, first_failure: i
         context=drawing.area(),
         ticks=_ticks(events),
         cursor=Tick(version=cursor, percent=percent(cursor, events)),
-        first_failure=flag,
-        flag_on_left=flag is not None and flag.percent > _FLAG_TURNS,
+        flags=_flags(failures, events, words),
+    )
+
+
+def _flags(failures: Sequence[int], events: int, words: str) -> tuple[Flag, ...]:
+    places = [(version, percent(version, events)) for version in sorted(set(failures))[:FLAGS]]
+    return tuple(
+        Flag(version=version, percent=place, words=words if at == 0 else "", is_left=place > _FLAG_TURNS)
+        for at, (version, place) in enumerate(places)
     )
 
 
@@ -152,8 +174,11 @@ class _Drawing:
         most = dict.fromkeys(self._LANES, 1)
         for (lane, _), count in self._counts.items():
             most[lane] = max(most[lane], count)
-        for (lane, bucket), count in sorted(self._counts.items()):
-            self._parts[lane].append(self._bar(lane, bucket, count / most[lane]))
+        for lane in ("decisions", "tools", "model") if self.is_bucketed else ():
+            counts = [self._counts.get((lane, bucket), 0) for bucket in range(self.columns)]
+            self._parts[lane].append(self._silhouette(lane, [count / most[lane] for count in counts]))
+        if len(self._parts["failures"]) > _CROSSES:
+            self._parts["failures"] = [part.partition("l")[0] + "v8" for part in self._parts["failures"]]
         return {lane: "".join(parts) for lane, parts in self._parts.items()}
 
     def area(self) -> str:
@@ -161,12 +186,12 @@ class _Drawing:
         top = max(self._context.values(), default=0)
         if not top:
             return ""
-        points = [
-            f"{round(self._x(bucket))} {_number(_FLOOR - _CONTEXT * size / top)}"
+        first, last = round(self._x(min(self._context))), round(self._x(max(self._context)))
+        heights = [
+            (round(self._x(bucket)), _number(_FLOOR - _CONTEXT * size / top))
             for bucket, size in sorted(self._context.items())
         ]
-        first, last = round(self._x(min(self._context))), round(self._x(max(self._context)))
-        return f"M{first} {_number(_FLOOR)}L{'L'.join(points)}L{last} {_number(_FLOOR)}Z"
+        return f"M{first} {_number(_FLOOR)}{_steps(heights)}H{last}V{_number(_FLOOR)}Z"
 
     def _x(self, bucket: int) -> float:
         share = bucket / (self.columns - 1) if self.columns > 1 else 0.0
@@ -178,10 +203,22 @@ class _Drawing:
             return f"M{at - 4} {(_MODEL if mark.kind == 'aborted' else _TOOLS) - 4}l8 8m0-8l-8 8"
         return f"M{at} {self._SHAPES.get(lane, f'{_MODEL}h0')}"
 
-    def _bar(self, lane: str, bucket: int, share: float) -> str:
-        """Bars grow from their lane's lower edge, never below a visible stump."""
+    def _silhouette(self, lane: str, shares: Sequence[float]) -> str:
+        """Draw how much of a lane's kind there is along the run, from its lower edge up: what there is can be seen."""
         base = {"decisions": 26, "tools": 38, "model": 49}[lane]
-        return f"M{round(self._x(bucket))} {_number(base)}v{round(-(2 + 8 * share))}"
+        edges = [round(EDGE + at * (WIDTH - 2 * EDGE) / self.columns) for at in range(self.columns + 1)]
+        heights = [(edges[at], str(base - round(2 + 8 * share) if share else base)) for at, share in enumerate(shares)]
+        return f"M{edges[0]} {base}{_steps(heights)}H{edges[-1]}V{base}Z"
+
+
+def _steps(heights: Iterable[tuple[int, str]]) -> str:
+    """Return path data that goes level to each place and there to its height; equal neighbours are one step."""
+    parts, before = [], ""
+    for x, y in heights:
+        if y != before:
+            parts.append(f"H{x}V{y}")
+            before = y
+    return "".join(parts)
 
 
 def _ticks(events: int) -> tuple[Tick, ...]:
@@ -195,113 +232,6 @@ def _ticks(events: int) -> tuple[Tick, ...]:
     return tuple(
         Tick(version=version, percent=percent(version, events)) for version in dict.fromkeys([1, *kept, events])
     )
-
-
-# --- The graph of causes ----------------------------------------------------------------------------------------------
-
-LANES: Final = ("input", "model", "decision", "tool")
-ROW: Final = 36
-"""Height of a row, in pixels: the drawing stands beside a list whose rows are as high."""
-
-BREAK: Final = 32
-"""Height of the line between causes and effects."""
-
-_LANE_X: Final = {"input": 34, "model": 84, "decision": 134, "tool": 184}
-_LANE_OF: Final = {
-    "started": "input",
-    "message_received": "input",
-    "annotated": "input",
-    "graded": "input",
-    "model_called": "model",
-    "model_responded": "model",
-    "answered": "model",
-    "context_compacted": "model",
-    "reasoned": "decision",
-    "handed_off": "decision",
-    "memory_written": "decision",
-    "aborted": "decision",
-    "tool_returned": "tool",
-    "tool_failed": "tool",
-}
-_REACH: Final = 11
-_DASHES: Final = {"read": "read", "quoted": "quoted"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GraphNode:
-    """Where a node stands."""
-
-    x: int
-    y: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GraphLine:
-    """All links of one look as one path. `look` is `solid`, `read`, `quoted` or `inferred`."""
-
-    look: str
-    is_effect: bool
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Graph:
-    """The drawing of a cause graph: nodes in the order of the rows they belong to."""
-
-    height: int
-    nodes: tuple[GraphNode, ...]
-    lines: tuple[GraphLine, ...]
-    stubs: str
-    lanes: tuple[tuple[str, int], ...] = tuple(_LANE_X.items())
-    width: int = 224
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arc:
-    """A link between two rows, by their index."""
-
-    cause: int
-    effect: int
-    kind: str
-    certainty: str
-
-
-def cause_graph(kinds: Sequence[str], arcs: Iterable[Arc], *, cursor: int, broken: Iterable[int]) -> Graph:
-    """Lay events out in four lanes, time running down; `broken` are the rows whose cause is not recorded."""
-    nodes = tuple(GraphNode(x=_LANE_X[lane_of(kind)], y=_row_y(at, cursor)) for at, kind in enumerate(kinds))
-    paths: dict[tuple[str, bool], list[str]] = {}
-    for arc in arcs:
-        look = "inferred" if arc.certainty == "inferred" else _DASHES.get(arc.kind, "solid")
-        paths.setdefault((look, arc.effect > cursor), []).append(_arc(nodes[arc.cause], nodes[arc.effect]))
-    stubs = "".join(f"M{nodes[at].x} {nodes[at].y - _REACH}v-12" for at in broken)
-    height = _row_y(len(nodes) - 1, cursor) + ROW // 2 if nodes else 0
-    return Graph(
-        height=height,
-        nodes=nodes,
-        stubs=stubs,
-        lines=tuple(
-            GraphLine(look=look, is_effect=is_effect, path="".join(parts)) for (look, is_effect), parts in paths.items()
-        ),
-    )
-
-
-def lane_of(kind: str) -> str:
-    """Return the lane of an event kind; what is not known is an input."""
-    return _LANE_OF.get(kind, "input")
-
-
-def _row_y(at: int, cursor: int) -> int:
-    return at * ROW + ROW // 2 + (BREAK if at > cursor else 0)
-
-
-def _arc(cause: GraphNode, effect: GraphNode) -> str:
-    """A curve from the cause's lower side to the effect's upper one; a longer one bends past what is between."""
-    top, bottom = cause.y + _REACH, effect.y - _REACH
-    if bottom - top > ROW + BREAK:
-        bend = max(cause.x, effect.x) + 28
-        return f"M{cause.x + 9} {top - 5}C{bend} {top + 14} {bend} {bottom - 14} {effect.x + 9} {bottom + 5}"
-    pull = min(26, (bottom - top) * 6 // 10)
-    return f"M{cause.x} {top}C{cause.x} {top + pull} {effect.x} {bottom - pull} {effect.x} {bottom}"
 
 
 def _number(value: float) -> str:

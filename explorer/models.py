@@ -9,10 +9,16 @@ from typing import Any
 
 from django.db import models
 
+from explorer.kept import Embedding, EmbedLink, SavedView
 from journal.runtime.read_model import LiveRows
+
+__all__ = ["EmbedLink", "Embedding", "EventLine", "RunMap", "RunSummary", "SavedView", "SearchText"]
 
 PROJECTION = "explorer"
 """Whose checkpoint says which generation of rows pages see: `objects` reads that one alone, `every` all."""
+
+SEARCH = "search"
+"""The projection that fills `SearchText`: one of its own, since it takes longer than the lists do."""
 
 
 class RunSummary(models.Model):
@@ -44,6 +50,8 @@ class RunSummary(models.Model):
     outcome_raw = models.JSONField(null=True)
     synthetic = models.BooleanField(default=False)
     shape = models.JSONField(default=dict)
+    verdicts = models.JSONField(default=list)
+    gaps = models.JSONField(default=dict)
     started_us = models.BigIntegerField()
     newest_us = models.BigIntegerField()
     time_known = models.BooleanField(default=True)
@@ -62,6 +70,19 @@ class RunSummary(models.Model):
 
     def __str__(self) -> str:
         return self.stream
+
+
+class RunMap(models.Model):
+    """The course of a run in buckets (`explorer.run_map`): beside its summary, which every row of a list reads."""
+
+    run = models.OneToOneField(RunSummary, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    data = models.JSONField(default=dict)
+
+    objects = LiveRows(PROJECTION, path="run__generation")
+    every: models.Manager[Any] = models.Manager()
+
+    def __str__(self) -> str:
+        return f"map of {self.run_id}"
 
 
 class EventLine(models.Model):
@@ -107,26 +128,32 @@ class EventLine(models.Model):
         return f"{self.version} {self.summary}"
 
 
-class CauseLink(models.Model):
-    """One link between two events of a project, by event id. The cause may be one the journal does not hold."""
+class SearchText(models.Model):
+    """What of one event can be found (`explorer.search`).
+
+    `words` is what the database's full-text index reads, in the type that it reads (migration `search`); `folded` the
+    text without the difference of capital and small letters, null where any database can make it of the text. The
+    texts come last: SQLite reads a row up to the column that is asked for.
+    """
 
     generation = models.PositiveBigIntegerField(default=0)
     project = models.CharField(max_length=64)
-    cause = models.CharField(max_length=36)
-    effect = models.CharField(max_length=36)
-    kind = models.CharField(max_length=12)
-    certainty = models.CharField(max_length=10)
+    stream = models.CharField(max_length=245)
+    version = models.PositiveBigIntegerField()
+    event_id = models.CharField(max_length=36)
+    is_cut = models.BooleanField(default=False)
+    words = models.TextField()
+    folded = models.TextField(null=True)  # noqa: DJ001 - null is "as the text", empty would be another text
+    text = models.TextField()
 
-    objects = LiveRows(PROJECTION)
+    objects = LiveRows(SEARCH)
     every: models.Manager[Any] = models.Manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["generation", "project", "effect", "cause", "kind"], name="explorer_cause_once"
-            )
+            models.UniqueConstraint(fields=["generation", "project", "stream", "version"], name="explorer_text_once")
         ]
-        indexes = [models.Index(fields=["generation", "project", "cause"], name="explorer_cause_down")]
+        indexes = [models.Index(fields=["event_id"], name="explorer_text_event")]
 
     def __str__(self) -> str:
-        return f"{self.cause} {self.kind} {self.effect}"
+        return f"{self.stream} {self.version}"

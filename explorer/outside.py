@@ -54,6 +54,20 @@ def visible(text: str) -> SafeString:
     return mark_safe(f'<bdi class="outside" dir="auto">{shown}{_STRIPPED if stripped else ""}</bdi>')  # noqa: S308
 
 
+def brief(text: str) -> SafeString:
+    """Return HTML as `visible` does, without an element around it: for one that isolates itself by `dir="auto"`.
+
+    A list has hundreds of such texts, and its budget is counted in elements.
+    """
+    return mark_safe("".join(_pieces(_TERMINAL.sub("", text))))  # noqa: S308 - each piece is escaped
+
+
+def oddities(text: str) -> int:
+    """Return how many characters of a text are shown by name, or left out as a terminal's commands."""
+    plain, stripped = _TERMINAL.subn("", text)
+    return stripped + sum(1 for _ in _ODD.finditer(plain))
+
+
 def flat(text: str) -> str:
     """Return plain text for an attribute or a title: odd characters as ⟨names⟩, terminal colours and line ends gone."""
     plain = _TERMINAL.sub("", text)

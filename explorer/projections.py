@@ -13,14 +13,17 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from django.db import models
 
-from explorer.models import CauseLink, EventLine, RunSummary
+from explorer import run_map
+from explorer.gaps import counted
+from explorer.models import EventLine, RunMap, RunSummary
+from explorer.search import projection as search  # noqa: F401 - it registers itself
 from explorer.shape import shape_of
+from explorer.verdicts import noted
 from journal.domain import agent_run as run
 from journal.domain.aggregate import Headed, State, initial
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
-from journal.domain.lineage import CausalLink, links_of
 from journal.domain.run_state import RunState
 from journal.domain.stream import category
 from journal.domain.text import clip, plain
@@ -29,7 +32,7 @@ from journal.runtime import read_model
 from journal.runtime.bulk import insert
 from journal.runtime.projection import projects
 from journal.store import get_store
-from journal.store.snapshots import repository
+from journal.store.snapshots import Kept, repository
 
 _KEPT_STATES = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,19 +71,12 @@ class Line(msgspec.Struct, kw_only=True):
     span_id: str
 
 
-class Link(CausalLink, frozen=True, kw_only=True):
-    """A `CauseLink` to be inserted."""
-
-    generation: int
-    project: str
-
-
 @projects
 class Explorer:
-    """Fills `RunSummary`, `EventLine` and `CauseLink`."""
+    """Fills `RunSummary`, `RunMap` and `EventLine`."""
 
     name = "explorer"
-    code_version = 3
+    code_version = 4
 
     def __init__(self) -> None:
         self._states: OrderedDict[_Key, State] = OrderedDict()
@@ -93,24 +89,23 @@ class Explorer:
         summaries = _summaries(generation, by_run)
         lines = [line for key, fresh in by_run.items() for line in self._take_in(key, fresh, summaries.get(key))]
         insert(EventLine, lines)
-        insert(CauseLink, _cause_links(events, generation), ignore_conflicts=True)
+        _map(lines)
 
     def discard(self, *, below: int, keep: Collection[int]) -> None:
-        """Delete old generations from the three tables."""
-        read_model.discard([EventLine], below=below, keep=keep, path="run__generation")
-        read_model.discard([CauseLink, RunSummary], below=below, keep=keep)
+        """Delete old generations from the tables."""
+        read_model.discard([EventLine, RunMap], below=below, keep=keep, path="run__generation")
+        read_model.discard([RunSummary], below=below, keep=keep)
 
     def digest(self, *, generation: int) -> str:
-        """Return a digest of the three tables, without the database's own keys."""
-        links = ("project", "effect", "cause", "kind", "certainty")
+        """Return a digest of the tables, without the database's own keys."""
         runs = RunSummary.every.filter(generation=generation).order_by("project", "stream")
         lines = EventLine.every.filter(run__generation=generation).order_by("run__project", "run__stream", "version")
-        causes = CauseLink.every.filter(generation=generation).order_by(*links)
+        maps = RunMap.every.filter(run__generation=generation).order_by("run__project", "run__stream")
         return read_model.digest(
             (
                 runs.values_list(*_columns(RunSummary, but={"id", "generation"})).iterator(),
                 lines.values_list("run__project", "run__stream", *_columns(EventLine, but={"id", "run_id"})).iterator(),
-                causes.values_list(*links).iterator(),
+                maps.values_list("run__project", "run__stream", "data").iterator(),
             )
         )
 
@@ -128,14 +123,17 @@ class Explorer:
         state = self._state_before(key, fresh[0].version)
         summary = summary or _new_summary(fresh[0], generation=key[0])
         lines: dict[int, Line] = {}
+        snapshots = Kept(key[1])
         for event in fresh:
             state.apply(event)
+            snapshots.pass_by(state)
             decoded = catalog.decode(event)
             lines[event.version] = _line(event, decoded, state)
             _note(summary, event, decoded)
         _total(summary, state, fresh[-1])
         _join(summary, lines)
         summary.shape = shape_of(summary.shape, list(lines.values()))
+        summary.gaps = counted(summary.gaps, list(lines.values()))
         summary.save()
         for line in lines.values():
             line.run_id = summary.pk
@@ -157,6 +155,22 @@ class Explorer:
             self._states.popitem(last=False)
 
 
+def _map(lines: Sequence[Line]) -> None:
+    """Let the maps of runs grow by their new events: one query, and a write for each run."""
+    by_run: dict[int, list[Line]] = {}
+    for line in lines:
+        assert line.run_id is not None  # its summary is stored by now  # noqa: S101
+        by_run.setdefault(line.run_id, []).append(line)
+    known = {kept.run_id: kept for kept in RunMap.every.filter(run__in=list(by_run))}
+    for run_id, fresh in by_run.items():
+        if run_id in known:
+            known[run_id].data = run_map.grown(known[run_id].data, fresh)
+            known[run_id].save(update_fields=["data"])
+    new = [run_id for run_id in by_run if run_id not in known]
+    made = [RunMap(run_id=run_id, data=run_map.grown({}, by_run[run_id])) for run_id in new]
+    RunMap.every.bulk_create(made, batch_size=100)
+
+
 def _columns(model: type[models.Model], *, but: Collection[str]) -> list[str]:
     fields = model._meta.concrete_fields
     return [field.attname for field in fields if field.attname not in but]
@@ -172,22 +186,6 @@ def _summaries(generation: int, keys: Iterable[_Key]) -> dict[_Key, RunSummary]:
         for project, streams in by_project.items()
         for found in RunSummary.every.filter(generation=generation, project=project, stream__in=streams)
     }
-
-
-def _cause_links(events: Iterable[RecordedEvent], generation: int) -> list[Link]:
-    """What is longer than an id is none of the journal's, and is cut to the column as any text is."""
-    return [
-        Link(
-            generation=generation,
-            project=event.project,
-            cause=link.cause[:36],
-            effect=link.effect,
-            kind=link.kind,
-            certainty=link.certainty,
-        )
-        for event in events
-        for link in links_of(event)
-    ]
 
 
 def _new_summary(event: RecordedEvent, *, generation: int) -> RunSummary:
@@ -220,6 +218,8 @@ def _note(summary: RunSummary, event: RecordedEvent, decoded: run.AnyEvent) -> N
             summary.first_error = summary.first_error or event.version
         case run.Graded() if decoded.rule == "outcome":
             summary.outcome, summary.outcome_raw = (decoded.verdict or "unknown")[:16], decoded.raw
+        case run.Graded():
+            summary.verdicts = noted(summary.verdicts, decoded, event.version)
         case run.Answered():
             _fill_totals(summary, decoded)
         case _:

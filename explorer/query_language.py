@@ -2,9 +2,9 @@
 
     agent:coder,writer -status:aborted steps:>150 last:7d failed "line 88" refund
 
-A term is `key:value`, a flag, or words to find in a run's first message. Commas mean or, a minus in front means not,
-all terms together mean and. `*` at either end of a value stands for anything. Parsing never fails: what cannot be
-understood becomes a `Problem` that points at its place, and a query with problems is not run.
+A term is `key:value`, a flag, or a text to find in what was said, called and answered. Commas mean or, a minus in
+front means not, all terms together mean and. `*` at either end of a value stands for anything. Parsing never fails:
+what cannot be understood becomes a `Problem` that points at its place, and a query with problems is not run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from enum import StrEnum
 from typing import Final
 
 MAX_LENGTH: Final = 2000
+MAX_TEXTS: Final = 8
 _WORD_SHOWN: Final = 80
+_AROUND: Final = 120
 
 
 class Kind(StrEnum):
@@ -58,7 +60,7 @@ KEYS: Final = {
         Key(name="source", kind=Kind.TEXT, hint="the format it came in"),
         Key(name="user", kind=Kind.TEXT, hint="the subject it was about"),
         Key(name="parent", kind=Kind.TEXT, hint="the run that handed off to it"),
-        Key(name="text", kind=Kind.TEXT, hint="words in the first message"),
+        Key(name="text", kind=Kind.TEXT, hint="a text in what was said, called and answered"),
         Key(name="steps", kind=Kind.NUMBER, hint="number of events"),
         Key(name="decisions", kind=Kind.NUMBER, hint="number of model responses"),
         Key(name="cost", kind=Kind.NUMBER, hint="cost in dollars"),
@@ -104,13 +106,18 @@ class Term:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What could not be understood, where, and the query with it put right where we can guess."""
+    """What could not be understood, where, and the query with it put right where we can guess.
+
+    `before` and `behind` are what stands around the word, as much as shows the place.
+    """
 
     message: str
     word: str
     start: int
     end: int
     fixed: str | None = None
+    before: str = ""
+    behind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +127,14 @@ class Query:
     text: str
     terms: tuple[Term, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One term as it was typed, and the query without it."""
+
+    text: str
+    rest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +161,30 @@ def parse(text: str) -> Query:
         problems += found
         terms += [term] if not found else []
         at = _skip(text, term.end)
+    problems += _text_problems(text, terms)
     return Query(text=text, terms=tuple(terms), problems=tuple(problems))
 
 
 def _problem(text: str, message: str, start: int, end: int, fixed: str | None = None) -> Problem:
-    return Problem(message=message, word=text[start:end][:_WORD_SHOWN], start=start, end=end, fixed=fixed)
+    shown = start + _WORD_SHOWN
+    before = text[:start] if start <= _AROUND else f"…{text[start - _AROUND : start]}"
+    behind = text[end : end + _AROUND] if end <= shown else "…"
+    return Problem(
+        message=message, word=text[start:end][:_WORD_SHOWN], start=start, end=end, fixed=fixed,
+        before=before, behind=behind,
+    )  # fmt: skip
+
+
+def _text_problems(text: str, terms: Iterable[Term]) -> Iterator[Problem]:
+    """Texts are looked for by their words, each of them in one part of a query to the database."""
+    values = [(term, value) for term in terms if term.key == "text" for value in term.values]
+    for term, value in values[:MAX_TEXTS]:
+        if not any(map(str.isalnum, value.text)):
+            message = "A text is found by a letter or a digit; this has none."
+            yield _problem(text, message, value.start, value.end, fixed=_without(text, term))
+    for _past, value in values[MAX_TEXTS : MAX_TEXTS + 1]:
+        message = f"{MAX_TEXTS} texts are looked for at most. Words that stand together go in quotation marks."
+        yield _problem(text, message, value.start, value.end)
 
 
 def _skip(text: str, at: int) -> int:
@@ -261,7 +295,7 @@ def _check(text: str, term: Term, key_start: int, key_end: int) -> Iterator[Prob
 def _unknown_key(text: str, term: Term, start: int, end: int) -> Problem:
     near = nearest(term.key, [*KEYS, *ALIASES])
     if near is None:
-        message = f"There is no key {term.key}. To find it in the first message, put it in quotation marks."
+        message = f"There is no key {term.key}. To find it as a text, put it in quotation marks."
         return _problem(
             text, message, start, end, fixed=text[:start] + quoted(text[start : term.end]) + text[term.end :]
         )
@@ -371,6 +405,11 @@ def with_flag(query: Query, flag: str) -> str:
     if term is None:
         return f"{query.text.strip()} {flag}".strip()
     return _without(query.text, term)
+
+
+def parts(query: Query) -> list[Part]:
+    """Return the terms of a query, each with what is left when it is taken out."""
+    return [Part(text=query.text[term.start : term.end], rest=_without(query.text, term)) for term in query.terms]
 
 
 def with_text(query: Query, value: Value, text: str) -> str:

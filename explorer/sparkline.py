@@ -30,6 +30,11 @@ class Sparkline:
     failures: str
     end: str
 
+    @property
+    def alarms(self) -> str:
+        """Return what has colour, as one path."""
+        return self.failures + self.end
+
 
 def sparkline(shape: dict[str, Any], *, events: int, peak: int) -> Sparkline:
     """Return the drawing of a run's shape (`explorer.shape`); `peak` is the largest context of the rows beside it."""

@@ -34,12 +34,20 @@ _guard = Lock()
 class Moment:
     """A run at one event: the state before it, the event, and the events read on the way, oldest first.
 
-    `recent` reaches back at least as far as was asked, or to the run's first event; it ends before the event.
+    `recent` reaches back at least as far as was asked, or to the run's first event; it ends before the event. `coming`
+    are as many behind it as were asked for, or all there are.
     """
 
     before: State
     event: RecordedEvent
     recent: tuple[RecordedEvent, ...]
+    coming: tuple[RecordedEvent, ...] = ()
+
+    def after(self) -> State:
+        """Return the state after the event, as the caller's own; the one before it stays as it is."""
+        state = self.before.fork()
+        state.apply(self.event)
+        return state
 
 
 def state_at(project: str, stream: str, version: int) -> State:
@@ -54,14 +62,44 @@ def state_at(project: str, stream: str, version: int) -> State:
         return entry.timeline.at(version, read)
 
 
-def moment(project: str, stream: str, version: int, *, back: int) -> Moment | None:
-    """Return the run at `version` with at least `back` events before it, in one query; None where there is no event."""
+def states(project: str, stream: str, first: int, until: int) -> Iterator[State]:
+    """Yield the run's state after each version from `first` to `until`: one object, changed from step to step.
+
+    One query for a few hundred versions.
+    """
     entry = _entry(project, stream)
-    reader = _Reader(project, stream, version, oldest=max(0, version - 1 - back))
+    store = get_store(project)
+    reading: Iterator[RecordedEvent] | None = None
+
+    def read(after: int, _first: int) -> Iterator[RecordedEvent]:
+        nonlocal reading
+        reading = store.read_stream(stream, after=after, until=until)
+        for event in reading:
+            yield event
+            if event.version == first:
+                return
+
+    with entry.lock:
+        state = entry.timeline.at(first, read)
+    yield state
+    for event in store.read_stream(stream, after=first, until=until) if reading is None else reading:
+        state.apply(event)
+        yield state
+
+
+def moment(project: str, stream: str, version: int, *, back: int, ahead: int = 0) -> Moment | None:
+    """Return the run at `version`, with at least `back` events before it and `ahead` behind it, in one query.
+
+    None where there is no such event.
+    """
+    entry = _entry(project, stream)
+    reader = _Reader(project, stream, version, oldest=max(0, version - 1 - back), newest=version + ahead)
     with entry.lock:
         before = entry.timeline.at(version - 1, reader.read)
     reader.finish()
-    return Moment(before=before, event=reader.event, recent=tuple(reader.recent)) if reader.event else None
+    if reader.event is None:
+        return None
+    return Moment(before=before, event=reader.event, recent=tuple(reader.recent), coming=tuple(reader.coming))
 
 
 def clear() -> None:
@@ -71,21 +109,23 @@ def clear() -> None:
 
 
 class _Reader:
-    """Reads once for three things: what the fold lacks, the events before the cursor, and the cursor's own."""
+    """Reads once for three things: what the fold lacks, the events around the cursor, and the cursor's own."""
 
-    def __init__(self, project: str, stream: str, version: int, *, oldest: int) -> None:
+    def __init__(self, project: str, stream: str, version: int, *, oldest: int, newest: int) -> None:
         self._store = get_store(project)
         self._stream = stream
         self._version = version
         self._oldest = oldest
+        self._newest = newest
         self._has_read = False
         self.recent: list[RecordedEvent] = []
+        self.coming: list[RecordedEvent] = []
         self.event: RecordedEvent | None = None
 
     def read(self, after: int, until: int) -> Iterable[RecordedEvent]:
         """Give the fold its events, and keep those that the page shows."""
         self._has_read = True
-        for event in self._store.read_stream(self._stream, after=min(after, self._oldest), until=self._version):
+        for event in self._store.read_stream(self._stream, after=min(after, self._oldest), until=self._newest):
             self._keep(event)
             if after < event.version <= until:
                 yield event
@@ -93,12 +133,14 @@ class _Reader:
     def finish(self) -> None:
         """Read what the page shows where the fold needed nothing."""
         if not self._has_read:
-            for event in self._store.read_stream(self._stream, after=self._oldest, until=self._version):
+            for event in self._store.read_stream(self._stream, after=self._oldest, until=self._newest):
                 self._keep(event)
 
     def _keep(self, event: RecordedEvent) -> None:
         if event.version == self._version:
             self.event = event
+        elif event.version > self._version:
+            self.coming.append(event)
         elif event.version > self._oldest:
             self.recent.append(event)
 

@@ -5,7 +5,11 @@ Times of events are microseconds since 1970 as integers: exact, and the same on 
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 from django.conf import settings
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 
 
@@ -245,6 +249,20 @@ class Membership(models.Model):
         return f"{self.user} is {self.role} in {self.project_id}"
 
 
+class Session(AbstractBaseSession):
+    """A signed-in browser. The user stands in a column, so that session, user and memberships are one query."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta(AbstractBaseSession.Meta):
+        db_table = "journal_session"
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        """Return what reads and writes these rows: the settings name it, since it is of a layer above this module."""
+        return import_module(settings.SESSION_ENGINE).SessionStore
+
+
 class ApiToken(models.Model):
     """A program's access: the SHA-256 of a random secret, never the secret itself."""
 
@@ -257,6 +275,7 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "journal_token"

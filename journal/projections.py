@@ -11,21 +11,26 @@ from journal.runtime import read_model
 from journal.runtime.bulk import insert
 from journal.runtime.projection import projects
 
+_ID_LENGTH = 36
+
 
 @projects
 class Causes:
     """Fills `journal_cause`: a row for each link that an event names, so that causes can be walked both ways."""
 
     name = "causes"
-    code_version = 1
+    code_version = 2
 
     def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
-        """Add the links of these events; one that is there stays."""
+        """Add the links of these events; one that is there stays.
+
+        What is longer than an id is none of the journal's, and is cut to the column.
+        """
         rows = [
             CauseRow(
                 generation=generation,
                 project=event.project,
-                cause=link.cause,
+                cause=link.cause[:_ID_LENGTH],
                 effect=link.effect,
                 kind=link.kind,
                 certainty=link.certainty,

@@ -54,9 +54,10 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "journal.access.sessions.Authentication",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "explorer.preferences.ReadersTimeZone",
     "nagare_web.middleware.DenyByDefault",
 ]
 
@@ -116,6 +117,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "nagare_web.views.csrf_failure"
+SESSION_ENGINE = "journal.access.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
@@ -148,6 +150,8 @@ STORAGES = {
 
 # Uploads wait here until a worker has read them.
 MEDIA_ROOT = CONFIG.data_dir / "media"
+DATA_UPLOAD_MAX_NUMBER_FILES = 1000  # more than an import takes, so that it is the import that says why not
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000  # each file of a folder comes with its path
 
 # --- Time and language ------------------------------------------------------------------------------------------------
 

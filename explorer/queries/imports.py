@@ -48,6 +48,8 @@ class ImportJob:
     error: str
     files: list[FileLine]
     files_folded: int
+    reading: str
+    reading_events: int
     file_count: int
     refused_count: int
     run_count: int
@@ -58,6 +60,19 @@ class ImportJob:
     def has_ended(self) -> bool:
         """Whether nothing will change any more."""
         return self.state in jobs.ENDED
+
+    @property
+    def announcement(self) -> str:
+        """What a screen reader is told: the headline when it is over, and at every tenth of the way before."""
+        if self.has_ended or not self.total:
+            return self.headline
+        return f"{self.headline}, {self.done * 10 // self.total * 10} percent"
+
+    @property
+    def waiting_count(self) -> int:
+        """How many files nobody has begun to read."""
+        is_reading = 1 if self.reading else 0
+        return 0 if self.has_ended else max(0, (self.total or 0) - self.file_count - is_reading)
 
     @property
     def has_extended(self) -> bool:
@@ -101,6 +116,7 @@ def _as_import(job: Any) -> ImportJob:
     result: Mapping[str, Any] = job.result or {}
     files = list(result.get("files", []))
     totals = result.get("totals", {})
+    reading = (result.get("reading") or {}) if job.status == "running" else {}
     shown = _most_telling(files)
     streams = {run["stream"] for file in files for run in file.get("runs", [])}
     return ImportJob(
@@ -112,6 +128,8 @@ def _as_import(job: Any) -> ImportJob:
         error=job.error,
         files=[_line(file) for file in shown],
         files_folded=len(files) - len(shown),
+        reading=reading.get("path", ""),
+        reading_events=reading.get("events", 0),
         file_count=len(files),
         refused_count=totals.get("refused", 0),
         run_count=len(streams),

@@ -1,38 +1,33 @@
 """The run debugger: one event of a run, everything around it, and how to move on.
 
-A cursor move asks for `Inspector` alone; a page adds the window of the list and the minimap. Both cost the same for a
-run of 200 events and of 100,000.
+A cursor move asks for `Inspector` alone, which is two queries: what the journal holds, and what stands around. A page
+adds the window of the list and the minimap. Both cost the same for a run of 200 events and of 100,000.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from explorer import timelines
 from explorer.layout import Minimap, minimap
 from explorer.models import EventLine, RunSummary
-from explorer.queries import run_causes, run_lines, run_steps
+from explorer.queries import run_causes, run_find, run_lines, run_steps
 from explorer.queries.run_address import TABS, Address
 from explorer.queries.run_causes import Causes
-from explorer.queries.run_explain import BACK, Explain, explain_panel
+from explorer.queries.run_find import Found
 from explorer.queries.run_lines import Window
-from explorer.queries.run_panels import (
-    DiffPanel,
-    PayloadPanel,
-    StatePanel,
-    after,
-    diff_panel,
-    payload_panel,
-    state_panel,
-)
+from explorer.queries.run_moment import occurred_by
+from explorer.queries.run_panels import Panels, moment_for, panels
 from explorer.queries.run_steps import Cursor, Step
+from explorer.search import Passage
+from explorer.verdicts import verdicts_of
 from journal.domain.agent_run import CATEGORY
 from journal.domain.aggregate import has_state
 from journal.domain.run_state import CODE_VERSION
 
-_AHEAD: Final = 8
-"""Events after the cursor that the explanation may need: a decision's result and what came of it."""
+_LARGEST: Final = 2**62
+"""Above any version there may be, and below what a column holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +67,7 @@ class Jump:
 class Inspector:
     """Everything that changes with the cursor, the list and the minimap's line apart."""
 
-    run: RunSummary
-    line: EventLine
+    cursor: Cursor
     address: Address
     since_us: int | None
     tabs: tuple[Tab, ...]
@@ -82,10 +76,18 @@ class Inspector:
     on: tuple[Jump, ...]
     walks: tuple[Jump, ...]
     causes: Causes
-    explain: Explain | None
-    state: StatePanel | None
-    diff: DiffPanel | None
-    payload: PayloadPanel | None
+    panels: Panels
+    found_here: tuple[Passage, ...]
+
+    @property
+    def run(self) -> RunSummary:
+        """Return the run."""
+        return self.cursor.run
+
+    @property
+    def line(self) -> EventLine:
+        """Return the event."""
+        return self.cursor.line
 
     @property
     def version(self) -> int:
@@ -113,6 +115,7 @@ class Page:
     parent: RunSummary | None
     children: tuple[RunSummary, ...]
     banner: str
+    find: Found | None
 
     @property
     def run(self) -> RunSummary:
@@ -134,18 +137,32 @@ class Page:
         return self.inspector.address
 
 
-def find(project: str, address: Address) -> tuple[Cursor, str] | None:
-    """Return the event that an address means and, where it is not the one that was asked for, a sentence saying so.
+def find(project: str, address: Address) -> tuple[Inspector, str] | None:
+    """Return what the inspector shows at an address and, where that is not what was asked for, a sentence saying so.
 
-    None where the project has no such run.
+    Two queries: the journal's events, then everything around the cursor. A version that the run does not have costs
+    one more and leads to the nearest; a time costs three more. None where the project has no such run.
     """
+    if address.moment is not None and address.asked is None:
+        return _by_time(project, address, address.moment)
+    asked = 1 if address.asked is None else address.asked
+    shown = _inspector(project, address, asked) if 0 < asked < _LARGEST else None
+    if shown is not None:
+        return shown, ""
+    run = run_steps.run_of(project, address.stream)
+    nearest = max(1, min(asked, run.events)) if run is not None else asked
+    shown = _inspector(project, address, nearest) if nearest != asked else None
+    return (shown, _clamped(asked, nearest)) if shown is not None else None
+
+
+def _by_time(project: str, address: Address, moment: datetime) -> tuple[Inspector, str] | None:
+    """Return the run at the last event that had occurred by then, and a sentence that says which that is."""
     run = run_steps.run_of(project, address.stream)
     if run is None:
         return None
-    asked = 1 if address.asked is None else address.asked
-    nearest = max(1, min(asked, run.events))
-    cursor = run_steps.cursor_at(run, nearest, tool=address.tool, text=address.q)
-    return (cursor, _clamped(asked, nearest) if asked != nearest else "") if cursor else None
+    found = occurred_by(run, moment)
+    shown = _inspector(project, address, max(1, found.version))
+    return (shown, found.words) if shown is not None else None
 
 
 def _clamped(asked: int, nearest: int) -> str:
@@ -154,20 +171,25 @@ def _clamped(asked: int, nearest: int) -> str:
     return f"You asked for {asked}. The run ends at {nearest}, so here is {nearest}."
 
 
-def inspector(cursor: Cursor, address: Address) -> Inspector | None:
-    """Return what the inspector shows of the cursor's event; None where the journal does not hold it."""
-    run, line = cursor.run, cursor.line
-    moment = timelines.moment(run.project, run.stream, line.version, back=BACK if _explains(address) else 0)
+def _inspector(project: str, address: Address, version: int) -> Inspector | None:
+    moment = moment_for(project, address, version)
     if moment is None:
         return None
-    links = run_causes.links_of(run.project, line.event_id)
-    near = {line.pair, *range(line.version + 1, line.version + _AHEAD)} - {None}
-    lines = run_lines.lines_of(run, versions=[version for version in near if version], ids=links.ids)
-    causes = run_causes.causes_of(run, line, links, lines)
+    cursor = run_steps.cursor_at(
+        project,
+        address.stream,
+        version,
+        event_id=moment.event.id,
+        tool=address.tool,
+        below=run_causes.below(address),
+    )
+    if cursor is None:
+        return None
+    run, line, lines = cursor.run, cursor.line, list(cursor.lines)
+    causes = run_causes.causes_of(cursor, address)
     step = _step(cursor, causes, address.scrub)
     return Inspector(
-        run=run,
-        line=line,
+        cursor=cursor,
         address=address,
         causes=causes,
         since_us=line.occurred_us - run.started_us if line.time_known and run.time_known else None,
@@ -176,46 +198,68 @@ def inspector(cursor: Cursor, address: Address) -> Inspector | None:
         back=(_jump(address, "first", "First", step.first), _jump(address, "previous", "Previous", step.before)),
         on=(_jump(address, "next", "Next", step.after), _jump(address, "last", "Last", step.last)),
         walks=_walks(cursor, causes, address),
-        explain=explain_panel(line, moment, lines, _response(causes, line)) if _explains(address) else None,
-        state=state_panel(after(moment)) if address.tab == "state" else None,
-        diff=diff_panel(run, address, line, moment) if address.tab == "diff" else None,
-        payload=payload_panel(moment.event, address) if address.tab == "payload" else None,
+        panels=panels(run, line, address, moment, lines=lines, response=_response(causes, line)),
+        found_here=run_find.in_event(moment.event, address),
     )
 
 
-def page(cursor: Cursor, address: Address, banner: str) -> Page | None:
-    """Return the whole debugger; None where the journal does not hold the event."""
-    shown = inspector(cursor, address)
-    if shown is None:
-        return None
-    run, version = cursor.run, cursor.line.version
+def page(shown: Inspector, banner: str) -> Page:
+    """Return the whole debugger around an inspector."""
+    run = shown.run
     parent, children = run_lines.relatives_of(run)
     return Page(
         inspector=shown,
         banner=banner,
         parent=parent,
         children=children,
-        window=window(cursor, shown),
-        minimap=minimap(run_lines.marks_of(run), events=run.events, cursor=version, first_failure=run.first_error),
+        window=window(shown, with_passages=True),
+        find=run_find.find(run, shown.address, shown.version),
+        minimap=_minimap(run, shown.version),
     )
 
 
-def window(cursor: Cursor, shown: Inspector) -> Window:
-    """Return the part of the list that has the cursor in its middle, its rail drawn."""
-    version = cursor.line.version
-    after, until = run_lines.around(cursor.line.folded_into or version, cursor.run.events)
+def _minimap(run: RunSummary, cursor: int) -> Minimap:
+    """Flag the failures of rules; in a run that no rule failed, the first failure of a tool."""
+    rules = [verdict.version for verdict in verdicts_of(run.verdicts).fails]
+    tools = [run.first_error] if run.first_error else []
+    return minimap(
+        run_lines.marks_of(run),
+        events=run.events,
+        cursor=cursor,
+        failures=rules or tools,
+        words="first failure" if rules else "first tool failure",
+    )
+
+
+def window(shown: Inspector, *, with_passages: bool = False) -> Window:
+    """Return the part of the list that has the cursor in its middle, its rail drawn.
+
+    `with_passages`, rows show where they hold what is looked for; a script asks for that by itself.
+    """
+    after, until = run_lines.around(shown.line.folded_into or shown.version, shown.run.events)
     return run_lines.window_of(
-        cursor.run,
+        shown.run,
         shown.address,
         after=after,
         until=until,
-        cursor=version,
+        cursor=shown.version,
         ancestors=shown.causes.before,
+        hits=run_find.in_rows(shown.run, shown.address, after=after, until=until) if with_passages else {},
     )
 
 
-def _explains(address: Address) -> bool:
-    return address.tab in ("explain", "events")
+def edge(project: str, address: Address, side: str) -> tuple[RunSummary, Window] | None:
+    """Return the rows that come in at an end of the list: from the address's event on, or those up to it.
+
+    The cursor of the page stays where it is; it is the script's to mark.
+    """
+    run = run_steps.run_of(project, address.stream)
+    if run is None:
+        return None
+    version = max(1, min(address.asked or 1, run.events))
+    after = max(0, version - run_lines.CHUNK) if side == "before" else version - 1
+    until = version if side == "before" else version - 1 + run_lines.CHUNK
+    return run, run_lines.window_of(run, address, after=after, until=until, cursor=None)
 
 
 def _response(causes: Causes, line: EventLine) -> int | None:
@@ -242,8 +286,6 @@ def _step(cursor: Cursor, causes: Causes, scrub: str) -> Step:
             return cursor.errors
         case "tool":
             return cursor.tool
-        case "found":
-            return cursor.found
         case "causes":
             cause, effect = causes.next_cause, causes.next_effect
             return Step(
@@ -263,8 +305,6 @@ def _segments(cursor: Cursor, causes: Causes, address: Address) -> tuple[Segment
             ways.append((f"tool:{cursor.tool_name}", cursor.tool_name, cursor.tool.count))
         ways.append(("errors", "errors", cursor.errors.count))
     ways.append(("causes", "causes", causes.chain.ancestors))
-    if address.q:
-        ways.append(("found", "found", cursor.found.count))
     return tuple(
         Segment(
             name=name,

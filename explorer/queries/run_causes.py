@@ -1,251 +1,345 @@
-"""What led to an event and what it led to, from the links the projection keeps: two queries, bounded."""
+"""What led to an event and what it led to: the nearest causes, its effects, and the other effects of its cause.
+
+The links are the journal's (`journal.store.lineage`). They come with the cursor, in the query that finds it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 from django.db import connection
 
-from explorer.layout import Arc, Graph, cause_graph
-from explorer.models import PROJECTION, EventLine, RunSummary
-from journal.domain.lineage import CausalLink, Walk, ancestors
-from journal.runtime.read_model import live_generation_sql
+from explorer.cause_graph import Arc, Graph, draw, lane_of
+from explorer.figures import counted
+from explorer.models import EventLine, RunSummary
+from explorer.queries.run_address import Address
+from explorer.queries.run_cause_rows import CauseRow, Causes, Chain, ChainStep, Choice, Turn
+from explorer.queries.run_cause_words import Reason, Told, begins, briefly, link_words, nearest
+from explorer.queries.run_steps import Cursor
+from journal.domain.lineage import CausalLink, Walk, ancestors, cycles, descendants
+from journal.domain.stream import category
+from journal.store import lineage
 
-MOST: Final = 60
+__all__ = ["CHOICES", "MOST", "Causes", "below", "causes_of", "chain_versions"]
+
+MOST: Final = lineage.NEAREST
 """Nodes of the graph, the event itself included."""
 
-_MOST_EFFECTS: Final = 12
+CHOICES: Final = 9
+"""Causes or effects that a key offers: one digit each."""
+
 _CHAIN: Final = 5
-_WORDS: Final = 4
-
-# UNION (not UNION ALL) visits each event once, in the order it is met: nearest first. The limit stands right at
-# the recursion, which SQLite and PostgreSQL then end early. It begins at a column, which has the type that PostgreSQL
-# asks for. Effects are the direct ones only.
-_LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
-_LINKS: Final = f"""
-WITH RECURSIVE up(id) AS (
-    SELECT effect FROM explorer_causelink WHERE effect = %s AND project = %s
-    UNION
-    SELECT link.cause FROM explorer_causelink link JOIN up ON link.effect = up.id
-    WHERE link.{_LIVE} AND link.project = %s
-)
-SELECT link.cause, link.effect, link.kind, link.certainty, 1
-FROM explorer_causelink link JOIN (SELECT id FROM up LIMIT %s) AS near ON link.effect = near.id
-WHERE link.{_LIVE} AND link.project = %s
-UNION ALL
-SELECT * FROM (
-    SELECT cause, effect, kind, certainty, 0 FROM explorer_causelink WHERE {_LIVE} AND project = %s AND cause = %s
-    ORDER BY id LIMIT %s
-) AS effects
-"""  # noqa: S608 - constants
+_SIDES: Final = 9
+_NOTHING: Final = "No causation id is recorded: nothing is known about what led to this event."
+_CHAIN_VERSIONS: Final = """
+SELECT CASE WHEN line.event_id = %s THEN line.version ELSE COALESCE(line.folded_into, line.version) END
+FROM ({statement}) reach LEFT JOIN explorer_eventline line ON line.event_id = reach.id AND line.run_id = %s
+"""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Links:
-    """The links around an event: those on the way up, and those to its direct effects."""
+def below(address: Address) -> lineage.Below:
+    """Return what has to be read of all that the event led to: how much it is, or its links where they are drawn."""
+    if address.tab != "causes":
+        return ""
+    return "read" if address.dir == "forward" else "count"
 
-    event: str
-    up: tuple[CausalLink, ...]
-    down: tuple[CausalLink, ...]
-    is_cut: bool
+
+def chain_versions(run: RunSummary, line: EventLine, *, most: int = lineage.COUNTED) -> tuple[tuple[int, ...], bool]:
+    """Return the versions of this run that led to an event, its own last, and whether there are more of them.
+
+    They are rows of the list: a model call is where its response is. One query, over the nearest `most` events of all
+    runs.
+    """
+    statement = lineage.reach_sql(run.project, line.event_id, direction="up", most=most + 1)
+    with connection.cursor() as cursor:
+        cursor.execute(_CHAIN_VERSIONS.format(statement=statement.sql), [line.event_id, *statement.values, run.pk])
+        found = [row[0] for row in cursor.fetchall()]
+    return tuple(sorted({version for version in found if version is not None})), len(found) > most
+
+
+# --- Putting together -------------------------------------------------------------------------------------------------
+
+
+def causes_of(cursor: Cursor, address: Address) -> Causes:
+    """Put the graph together from links and the events they name, which may be of other runs."""
+    return _Panel(cursor, address).causes()
+
+
+class _Panel:
+    """Chooses what is drawn of what was read, and says what is not."""
+
+    def __init__(self, cursor: Cursor, address: Address) -> None:
+        self.run, self.line, self.around, self.address = cursor.run, cursor.line, cursor.around, address
+        self.by_id = {known.event_id: known for known in cursor.lines} | {self.line.event_id: self.line}
+        self.stands_for = self._folded()
+        self.is_forward = below(address) == "read"
+        self.links_up = tuple(self._joined(self.around.links))
+        held = self.by_id.keys()
+        name, near, below_it = self.line.event_id, self.around.nearest & held, self.around.nearest_below & held
+        self.up = self._cut(ancestors(name, self.around.links, present=near, most=MOST))
+        self.down = self._cut(descendants(name, self.around.below, present=below_it, most=MOST))
+
+    def causes(self) -> Causes:
+        """Return all of it."""
+        above = self._lines(self.up)
+        parts = self._downwards() if self.is_forward else self._upwards(above)
+        ordered = [known for part in parts for known in part]
+        told = self._told(ordered)
+        reasons = self._reasons(ordered, told, len(parts[0]))
+        back, forward = self._back(), self._forward()
+        before = tuple(known.version for known in above if known.run_id == self.run.pk)
+        return Causes(
+            rows=self._rows(parts, told, reasons),
+            graph=self._graph(parts, told, reasons),
+            chain=self._chain(len(above)),
+            before=before,
+            effects=self.around.effect_count,
+            turns=self._turns(self._total(len(above))),
+            back=back,
+            forward=forward,
+            facts=self._facts(told, reasons, ordered),
+            walk_on=self._walk_on(reasons, ordered),
+            is_broken=any(reason.kind in ("none", "missing") for reason in reasons.values()),
+            is_cut=self._is_cut,
+        )
+
+    # What is drawn
 
     @property
-    def ids(self) -> frozenset[str]:
-        """Return every event id that a link names."""
-        return frozenset(name for link in (*self.up, *self.down) for name in (link.cause, link.effect))
+    def _is_cut(self) -> bool:
+        return self.up.cut or self.around.is_cut or self.around.reach > len(self.up.depths) + len(self.up.missing) - 1
 
+    @property
+    def _depth(self) -> int:
+        """Return how many links the tab goes; 0 is as many as are read."""
+        return self.address.depth if self.address.tab == "causes" else 0
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CauseRow:
-    """One event of the graph with its links in words. `stream` is empty where it is in the run itself."""
+    def _cut(self, walk: Walk) -> Walk:
+        """Keep of a walk what the address asks for."""
+        depth = self._depth
+        if not depth or max(walk.depths.values()) <= depth:
+            return walk
+        kept = {name: at for name, at in walk.depths.items() if at <= depth}
+        links = tuple(link for link in walk.links if link.cause in kept and link.effect in kept)
+        return Walk(depths=kept, links=links, missing=walk.missing, cut=True)
 
-    line: EventLine
-    words: str
-    is_cursor: bool
-    is_effect: bool
-    stream: str
+    def _lines(self, walk: Walk) -> list[EventLine]:
+        """Return the events of a walk without the event itself, in the journal's order, a response for its request."""
+        names = {self.stands_for.get(name, name) for name in walk.depths} - {self.line.event_id}
+        return sorted((self.by_id[name] for name in names), key=lambda known: known.position)
 
+    def _upwards(self, above: list[EventLine]) -> list[list[EventLine]]:
+        """Return causes with the event, its effects, and its siblings."""
+        if self.address.dir == "back":
+            return [[*above, self.line], [], []]
+        taken = {known.event_id for known in above} | {self.line.event_id}
+        effects = self._named((link.effect for link in self.around.effects), taken)
+        taken |= {known.event_id for known in effects}
+        siblings = self._named((link.effect for link in self.around.siblings), taken)
+        room = MOST - 1 - len(effects) - len(siblings)
+        return [[*above[-room:], self.line], effects, siblings]
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChainStep:
-    """One event of a chain, in a word or two."""
+    def _downwards(self) -> list[list[EventLine]]:
+        return [[self.line], self._lines(self.down), []]
 
-    line: EventLine
-    words: str
+    def _named(self, names: Iterable[str], but: set[str]) -> list[EventLine]:
+        wanted = dict.fromkeys(self.stands_for.get(name, name) for name in names)
+        found = [self.by_id[name] for name in wanted if name in self.by_id and name not in but]
+        return sorted(found, key=lambda known: known.position)[:_SIDES]
 
+    def _folded(self) -> dict[str, str]:
+        """Let a response stand for the request that it answers, as in the list; the cursor's own event stays itself."""
+        places = {(known.run_id, known.version): name for name, known in self.by_id.items()}
+        return {
+            name: places[known.run_id, known.folded_into]
+            for name, known in self.by_id.items()
+            if known.folded_into and known is not self.line and (known.run_id, known.folded_into) in places
+        }
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chain:
-    """One way from the cursor up to where it begins, oldest first, for one line of text."""
+    def _joined(self, links: Iterable[CausalLink]) -> Iterator[CausalLink]:
+        seen = set()
+        for link in links:
+            ends = self.stands_for.get(link.cause, link.cause), self.stands_for.get(link.effect, link.effect)
+            joined = msgspec.structs.replace(link, cause=ends[0], effect=ends[1])
+            if joined not in seen and (ends[0] != ends[1] or link.cause == link.effect):
+                seen.add(joined)
+                yield joined
 
-    steps: tuple[ChainStep, ...]
-    ancestors: int
-    inferred: int
-    links: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Causes:
-    """The causes and direct effects of an event. `before` are this run's ancestors by version."""
-
-    rows: tuple[CauseRow, ...]
-    graph: Graph
-    chain: Chain
-    before: tuple[int, ...]
-    effects: int
-    next_effect: EventLine | None
-    next_cause: EventLine | None
-    is_broken: bool
-    is_cut: bool
-
-
-def links_of(project: str, event_id: str) -> Links:
-    """Return the links that lead to an event over at most `MOST` events, and the links to its direct effects."""
-    values: list[str | int] = [event_id, project, project, MOST + 1, project, project, event_id, _MOST_EFFECTS + 1]
-    with connection.cursor() as cursor:
-        cursor.execute(_LINKS, values)
-        found = cursor.fetchall()
-    up = tuple(_link(row) for row in found if row[4])
-    down = tuple(_link(row) for row in found if not row[4])
-    seen = {event_id} | {link.cause for link in up}
-    return Links(event=event_id, up=up, down=down, is_cut=len(seen) > MOST)
-
-
-def _link(row: Sequence[str]) -> CausalLink:
-    return CausalLink(cause=row[0], effect=row[1], kind=row[2], certainty=row[3])  # type: ignore[arg-type]
-
-
-def causes_of(run: RunSummary, line: EventLine, links: Links, lines: Sequence[EventLine]) -> Causes:
-    """Put the graph together from links and the events they name, which may be of other runs."""
-    by_id = {known.event_id: known for known in lines} | {line.event_id: line}
-    links = _folded(links, line, by_id)
-    walk = ancestors(line.event_id, links.up, present=frozenset(by_id), most=MOST)
-    above = sorted((by_id[name] for name in walk.depths if name != line.event_id), key=lambda known: known.position)
-    below = _effects(line, links, by_id)
-    ordered = [*above, line, *below]
-    at = {known.event_id: place for place, known in enumerate(ordered)}
-    shown = (*walk.links, *(link for link in links.down if link.effect in at))
-    broken = [place for place, known in enumerate(ordered[: len(above) + 1]) if _is_broken(known, walk)]
-    graph = cause_graph(
-        [known.kind for known in ordered],
-        [Arc(cause=at[link.cause], effect=at[link.effect], kind=link.kind, certainty=link.certainty) for link in shown],
-        cursor=len(above),
-        broken=broken,
-    )
-    rows = tuple(
-        CauseRow(
-            line=known,
-            words=_words(known, shown, by_id, broken=place in broken),
-            is_cursor=place == len(above),
-            is_effect=place > len(above),
-            stream="" if known.run_id == run.pk else known.run.stream,
+    def _told(self, ordered: Sequence[EventLine]) -> Told:
+        """Return the links among what is drawn, and those of its rows that lead out of it."""
+        drawn = {known.event_id for known in ordered}
+        around = self.around
+        every = tuple(self._joined((*around.links, *around.effects, *around.siblings, *around.below)))
+        return Told(
+            links=tuple(link for link in every if link.cause in drawn and link.effect in drawn),
+            outside=tuple(link for link in every if link.effect in drawn and link.cause not in drawn),
+            by_id=self.by_id,
         )
-        for place, known in enumerate(ordered)
-    )
-    own = tuple(known.version for known in above if known.run_id == run.pk)
-    return Causes(
-        rows=rows,
-        graph=graph,
-        chain=_chain(line, walk, by_id),
-        before=own,
-        effects=len(links.down),
-        next_effect=below[0] if below else None,
-        next_cause=_nearest(line, walk, by_id),
-        is_broken=bool(broken),
-        is_cut=links.is_cut or walk.cut,
-    )
+
+    # What is said
+
+    def _reasons(self, ordered: Sequence[EventLine], told: Told, causes: int) -> dict[int, Reason]:
+        """Say for a row why a link of it is not drawn. Of effects only those upwards are known to be complete."""
+        if self.is_forward:
+            return told.cut_below(ordered, self._joined(self.around.below))
+        return {
+            at: reason
+            for at, known in enumerate(ordered[:causes])
+            if (reason := told.reason(known, self.around, is_begun=bool(begins(known)))) is not None
+        }
+
+    def _rows(
+        self, parts: Sequence[Sequence[EventLine]], told: Told, reasons: dict[int, Reason]
+    ) -> tuple[CauseRow, ...]:
+        rows: list[CauseRow] = []
+        for number, (part, heading) in enumerate(zip(parts, self._headings(parts), strict=True)):
+            for at, known in enumerate(part):
+                reason = reasons.get(len(rows))
+                row = CauseRow(
+                    line=known,
+                    words=link_words(known, told, reason),
+                    heading=heading if at == 0 else "",
+                    is_cursor=known is self.line,
+                    is_effect=number == 1,
+                    is_sibling=number == 2,  # noqa: PLR2004 - the third part
+                    is_broken=reason is not None,
+                    stream="" if known.run_id == self.run.pk else known.run.stream,
+                )
+                rows.append(row)
+        return tuple(rows)
+
+    def _headings(self, parts: Sequence[Sequence[EventLine]]) -> tuple[str, str, str]:
+        version, around = self.line.version, self.around
+        if self.is_forward:
+            return (
+                "",
+                f"Everything that {version} led to{_shown(len(self.down.depths) - 1, around.reach_below or 0)}",
+                "",
+            )
+        of = next((self.by_id[link.cause].version for link in around.siblings if link.cause in self.by_id), "its cause")
+        return (
+            "",
+            f"Direct effects of {version}{_shown(len(parts[1]), around.effect_count)}",
+            f"Beside {version}: other effects of {of}{_shown(len(parts[2]), around.sibling_count)}",
+        )
+
+    def _graph(self, parts: Sequence[Sequence[EventLine]], told: Told, reasons: dict[int, Reason]) -> Graph:
+        ordered = [known for part in parts for known in part]
+        at = {known.event_id: place for place, known in enumerate(ordered)}
+        first, second = len(parts[0]), len(parts[0]) + len(parts[1])
+        return draw(
+            [lane_of(known.kind, category(known.run.stream)) for known in ordered],
+            [Arc(cause=at[link.cause], effect=at[link.effect], kind=link.kind, certainty=link.certainty)
+             for link in told.links],
+            headings={place for place in (first, second) if place < len(ordered)},
+            quiet=range(first, len(ordered)),
+            stubs={place: reason.kind for place, reason in reasons.items()},
+            downwards=self.is_forward,
+        )  # fmt: skip
+
+    def _facts(self, told: Told, reasons: dict[int, Reason], ordered: Sequence[EventLine]) -> tuple[str, ...]:
+        facts = [f"{way} go round in a circle." for way in _circles(told)]
+        if self.is_forward:
+            facts += self._facts_below()
+        else:
+            facts += self._facts_above(ordered.index(self.line))
+        if not self.links_up and 0 in reasons and ordered[0] is self.line and reasons[0].kind == "none":
+            facts.append(_NOTHING)
+        else:
+            facts += sorted({reason.sentence for reason in reasons.values() if reason.sentence})
+        if not facts and not self.is_forward:
+            is_first = len(self.up.depths) == 1
+            facts.append("The run begins here." if is_first else "Every chain leads back to where its run begins.")
+        others = len({known.run_id for known in ordered} - {self.run.pk})
+        if others:
+            facts.append(f"It leads through {counted(others, 'other run')}.")
+        return tuple(facts)
+
+    def _facts_above(self, drawn: int) -> Iterator[str]:
+        read = len(self._lines(self.up))
+        if self._is_cut and self._depth:
+            yield f"Cut {counted(self._depth, 'link')} above {self.line.version}, as the address asks."
+        elif self._is_cut or drawn < read:
+            total = _total(self.around.reach) if self._is_cut else read
+            yield f"Cut at {drawn} of {total}: the nearest are drawn."
+
+    def _facts_below(self) -> Iterator[str]:
+        drawn, total = len(self.down.depths) - 1, self.around.reach_below or 0
+        if self._depth and self.down.cut:
+            yield f"Cut {counted(self._depth, 'link')} below {self.line.version}, as the address asks."
+        elif total > drawn:
+            yield f"Cut at {drawn} of {_total(total)}: the nearest are drawn."
+
+    def _walk_on(self, reasons: dict[int, Reason], ordered: Sequence[EventLine]) -> Choice | None:
+        """Lead to where the drawing was cut: the row that is farthest away."""
+        cut = [ordered[at] for at, reason in reasons.items() if reason.kind == "cut"]
+        if not cut:
+            return None
+        return self._choice(cut[-1] if self.is_forward else cut[0], "")
+
+    def _turns(self, causes: str) -> tuple[Turn, ...]:
+        address, version, effects = self.address, self.line.version, self.around.reach_below
+        led_to = "" if effects is None else _total(effects)
+        ways = (("", "Both", ""), ("back", "Causes", causes), ("forward", "Effects", led_to))
+        return tuple(
+            Turn(words=words, count=count, href=replace(address, dir=way).at(version), is_on=address.dir == way)
+            for way, words, count in ways
+        )
+
+    def _total(self, drawn: int) -> str:
+        return _total(self.around.reach) if self._is_cut else str(drawn)
+
+    # Where to go
+
+    def _back(self) -> tuple[Choice, ...]:
+        ways = nearest(self.line, self.links_up, self.by_id)
+        return tuple(self._choice(way.line, way.words) for way in ways[:CHOICES])
+
+    def _forward(self) -> tuple[Choice, ...]:
+        known = self._named((link.effect for link in self.around.effects), {self.line.event_id})
+        told = Told(links=tuple(self._joined(self.around.effects)), outside=(), by_id=self.by_id)
+        return tuple(self._choice(line, link_words(line, told, None)) for line in known[:CHOICES])
+
+    def _choice(self, line: EventLine, words: str) -> Choice:
+        is_own = line.run_id == self.run.pk
+        stream = "" if is_own else line.run.stream
+        href = self.address.at(line.version) if is_own else self.address.elsewhere(stream, line.version)
+        return Choice(line=line, words=words, href=href, stream=stream)
+
+    def _chain(self, above: int) -> Chain:
+        way, at = [self.line], self.line
+        while ways := nearest(at, self.links_up, self.by_id):
+            cause = ways[0].line
+            if cause in way:
+                break
+            way.append(cause)
+            at = cause
+        shown = way[::-1]
+        if len(shown) > _CHAIN:
+            shown = [shown[0], *shown[-(_CHAIN - 1) :]]
+        links = tuple(self._joined(self.up.links))
+        return Chain(
+            steps=tuple(ChainStep(line=known, words=briefly(known)) for known in shown),
+            ancestors=self.around.reach if self._is_cut else above,
+            links=len(links),
+            inferred=sum(link.certainty == "inferred" for link in links),
+        )
 
 
-def _folded(links: Links, line: EventLine, by_id: dict[str, EventLine]) -> Links:
-    """Let a response stand for the request that it answers, as in the list; the cursor's own event stays itself."""
-    places = {(known.run_id, known.version): name for name, known in by_id.items()}
-    stands_for = {
-        name: places[known.run_id, known.folded_into]
-        for name, known in by_id.items()
-        if known.folded_into and known is not line and (known.run_id, known.folded_into) in places
-    }
-    if not stands_for:
-        return links
-    up, down = (tuple(_joined(some, stands_for)) for some in (links.up, links.down))
-    return replace(links, up=up, down=down)
+def _circles(told: Told) -> Iterator[str]:
+    for knot in cycles(told.links):
+        versions = [told.by_id[name].version for name in knot]
+        first = versions.index(min(versions))
+        way = versions[first:] + versions[:first]
+        yield " → ".join(map(str, (*way, way[0])))
 
 
-def _joined(links: Iterable[CausalLink], stands_for: dict[str, str]) -> Iterator[CausalLink]:
-    for link in links:
-        cause, effect = stands_for.get(link.cause, link.cause), stands_for.get(link.effect, link.effect)
-        if cause != effect:
-            yield msgspec.structs.replace(link, cause=cause, effect=effect)
+def _shown(shown: int, total: int) -> str:
+    return f" · {shown} of {_total(total)} shown" if total > shown else ""
 
 
-def _effects(line: EventLine, links: Links, by_id: dict[str, EventLine]) -> list[EventLine]:
-    found = {link.effect: by_id[link.effect] for link in links.down if link.effect in by_id}
-    found.pop(line.event_id, None)
-    return sorted(found.values(), key=lambda known: known.position)[:_MOST_EFFECTS]
-
-
-def _is_broken(known: EventLine, walk: Walk) -> bool:
-    """A run begins somewhere, and so does any other stream; else what has no cause is where the record breaks off."""
-    begins = known.kind == "started" or (known.kind == "event" and known.version == 1)
-    return not begins and not any(link.effect == known.event_id for link in walk.links)
-
-
-def _words(known: EventLine, links: Sequence[CausalLink], by_id: dict[str, EventLine], *, broken: bool) -> str:
-    parts = []
-    own = [link for link in links if link.effect == known.event_id and link.cause in by_id]
-    for link in sorted(own, key=lambda link: (by_id[link.cause].position, link.kind)):
-        verb = {"read": "reads", "quoted": "quotes", "answers": "answers"}.get(link.kind, f"{link.kind} by")
-        inferred = " (inferred)" if link.certainty == "inferred" else ""
-        parts.append(f"{verb} {by_id[link.cause].version}{inferred}")
-    if parts:
-        shown = ", ".join(parts[:_WORDS])
-        return f"{shown} and {len(parts) - _WORDS} more" if len(parts) > _WORDS else shown
-    if broken:
-        return "no causation id recorded"
-    return "the run begins here" if known.kind == "started" else "the stream begins here"
-
-
-def _nearest(line: EventLine, walk: Walk, by_id: dict[str, EventLine]) -> EventLine | None:
-    """Return the cause to walk to: the recorded direct one before a reading, a reading before a guess."""
-    direct = [link for link in walk.links if link.effect == line.event_id]
-    if not direct:
-        return None
-    return by_id[min(direct, key=lambda link: _distance(link, by_id)).cause]
-
-
-def _distance(link: CausalLink, by_id: dict[str, EventLine]) -> tuple[bool, bool, int]:
-    return (link.kind in ("read", "quoted"), link.certainty == "inferred", -by_id[link.cause].position)
-
-
-def _chain(line: EventLine, walk: Walk, by_id: dict[str, EventLine]) -> Chain:
-    way, at = [line], line
-    while (cause := _nearest(at, walk, by_id)) is not None and cause not in way:
-        way.append(cause)
-        at = cause
-    shown = way[::-1]
-    if len(shown) > _CHAIN:
-        shown = [shown[0], *shown[-(_CHAIN - 1) :]]
-    return Chain(
-        steps=tuple(ChainStep(line=known, words=_briefly(known)) for known in shown),
-        ancestors=len(walk.depths) - 1,
-        links=len(walk.links),
-        inferred=sum(link.certainty == "inferred" for link in walk.links),
-    )
-
-
-def _briefly(line: EventLine) -> str:
-    match line.kind:
-        case "reasoned":
-            return f"call {line.tool}"
-        case "tool_returned":
-            return f"{line.tool} result"
-        case "tool_failed":
-            return f"{line.tool} failed"
-        case "model_called" | "model_responded":
-            return "model"
-        case "message_received":
-            return "message"
-        case _:
-            return line.title
+def _total(number: int) -> str:
+    return f"more than {lineage.COUNTED:,}" if number > lineage.COUNTED else f"{number:,}"

@@ -10,7 +10,6 @@ from explorer import figures, timelines
 from explorer.edits import Did, did
 from explorer.knowledge import Heard, Known, knowledge
 from explorer.models import EventLine, RunSummary
-from explorer.queries.run_panels import after
 from journal.domain import agent_run as run
 from journal.domain.aggregate import State
 from journal.domain.catalog import Unknown, catalog
@@ -107,7 +106,7 @@ def explain_panel(
         words=_told(said) if line.kind == "event" else _words(decoded),
         then=then,
         then_missing=missing,
-        spent=_spent(after(moment)),
+        spent=_spent(moment.after()),
         child=decoded.child_run or "" if isinstance(decoded, run.HandedOff) else "",
         child_is_here=child_is_here,
     )

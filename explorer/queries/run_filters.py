@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from explorer.models import RunSummary
+from explorer.queries.run_texts import NO_TEXTS, Texts
 from explorer.query_language import Query, Term, Value, comparison, moment, span
 
 _TEXT_FIELDS: Final = {
@@ -21,6 +22,9 @@ _TEXT_FIELDS: Final = {
 }  # fmt: skip
 _NUMBER_FIELDS: Final = {"steps": "events", "decisions": "decisions", "cost": "cost_usd", "errors": "tool_errors"}
 _LOOKUPS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "exact"}
+NOT_OURS: Final = ~(Q(category__in=("alerts", "job")) | Q(category__startswith="process_"))
+"""What the runtime keeps in streams of its own can be opened like any stream, but is nobody's run."""
+
 _FAILED: Final = Q(status="aborted") | Q(outcome__in=("failure", "error"))
 
 
@@ -29,13 +33,15 @@ def searchable(runs: QuerySet[RunSummary]) -> QuerySet[RunSummary]:
     return runs.annotate(tool_names=Cast("tools", TextField()))
 
 
-def condition(query: Query, now: datetime) -> Q:
-    """Return what the terms of a query ask for together. `last:` counts back from `now`."""
-    return reduce(operator.and_, (_term(term, now) for term in query.terms), Q())
+def condition(query: Query, now: datetime, texts: Texts = NO_TEXTS) -> Q:
+    """Return what the terms of a query ask for together. `last:` counts back from `now`, `texts` are found before."""
+    return reduce(operator.and_, (_term(term, now, texts) for term in query.terms), Q())
 
 
-def _term(term: Term, now: datetime) -> Q:
-    wanted = reduce(operator.or_, (_value(term.key, value, now) for value in term.values), Q()) or _flag(term.key)
+def _term(term: Term, now: datetime, texts: Texts) -> Q:
+    wanted = reduce(operator.or_, (_value(term.key, value, now, texts) for value in term.values), Q()) or _flag(
+        term.key
+    )
     return ~wanted if term.is_negated else wanted
 
 
@@ -43,11 +49,13 @@ def _flag(key: str) -> Q:
     return Q(synthetic=True) if key == "synthetic" else _FAILED
 
 
-def _value(key: str, value: Value, now: datetime) -> Q:
+def _value(key: str, value: Value, now: datetime, texts: Texts) -> Q:
     if key in _NUMBER_FIELDS:
         return _number(_NUMBER_FIELDS[key], value.text)
     if key in _TEXT_FIELDS:
         return _text(_TEXT_FIELDS[key], value)
+    if key == "text":
+        return Q(title__icontains=value.text) | Q(stream__in=texts.streams(value.text))
     return _SPECIAL[key](value, now)
 
 
@@ -79,10 +87,6 @@ def _tool(value: Value, _now: datetime) -> Q:
     return reduce(operator.or_, (Q(tool_names__icontains=f"{before}{name}{behind}") for name in sorted(written)))
 
 
-def _words(value: Value, _now: datetime) -> Q:
-    return Q(title__icontains=value.text)
-
-
 def _last(value: Value, now: datetime) -> Q:
     length = span(value.text)
     assert length is not None  # the parser refused it otherwise  # noqa: S101
@@ -108,5 +112,5 @@ def _microseconds(at: datetime) -> int:
 
 
 _SPECIAL: Final[dict[str, Callable[[Value, datetime], Q]]] = {
-    "tool": _tool, "text": _words, "last": _last, "since": _since, "until": _until,
+    "tool": _tool, "last": _last, "since": _since, "until": _until,
 }  # fmt: skip

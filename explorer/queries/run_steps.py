@@ -1,24 +1,34 @@
-"""The event a page is about, and where each way of stepping leads from it: two queries, both by index.
+"""The event a page is about, where each way of stepping leads from it, and what stands around it: one query, by index.
 
-The neighbours are scalar subqueries of one statement, written as SQL: through the ORM its twenty subqueries took longer
-to put together than everything else on the page.
+The statement is written by hand. Its parts are rows of one table, so that links, the events they name, the events that
+come next and the neighbours of each way of stepping come together; through the ORM they were five queries, and its
+twenty subqueries took longer to put together than everything else on the page.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from explorer.models import EventLine, RunSummary
+from django.db import connection, models
+
+from explorer.models import PROJECTION, EventLine, RunSummary
+from journal.domain.lineage import Around
+from journal.runtime.read_model import live_generation_sql
+from journal.store.lineage import COLUMNS, around_of, around_sql
+
+AHEAD: Final = 8
+"""Events after the cursor that the explanation may need: a decision's result and what came of it."""
 
 _WAYS: Final = {
     "rows": "folded_into IS NULL",
     "decisions": "kind = 'reasoned'",
     "errors": "kind IN ('tool_failed', 'aborted')",
-    "tool": "kind = 'reasoned' AND tool = COALESCE(NULLIF(%(tool)s, ''), here.tool)",
-    "found": "summary LIKE %(text)s ESCAPE '!'",
+    "tool": "kind = 'reasoned' AND tool = COALESCE(NULLIF(%s, ''), here.tool)",
 }
-_ALWAYS: Final = ("rows", "decisions", "errors", "tool")
+_PARTS: Final = ("before", "after", "first", "last", "count")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +44,11 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cursor:
-    """The event the page is about, its run, and the steps that lead away from it."""
+    """The event the page is about, its run, the steps that lead away from it, and what stands around it.
+
+    `lines` are the events that links name, wherever they are recorded, and those just behind the cursor in its run;
+    each knows where its own run is found, and what it is called.
+    """
 
     line: EventLine
     run: RunSummary
@@ -43,7 +57,8 @@ class Cursor:
     errors: Step
     tool: Step
     tool_name: str
-    found: Step
+    around: Around
+    lines: tuple[EventLine, ...]
 
 
 def run_of(project: str, stream: str) -> RunSummary | None:
@@ -51,68 +66,128 @@ def run_of(project: str, stream: str) -> RunSummary | None:
     return RunSummary.objects.filter(project=project, stream=stream).first()
 
 
-def cursor_at(run: RunSummary, version: int, *, tool: str = "", text: str = "") -> Cursor | None:
-    """Return the event at `version` with where each way of stepping leads; None where the run has no such event.
+def cursor_at(project: str, stream: str, version: int, *, event_id: str, tool: str = "", **asked: Any) -> Cursor | None:
+    """Return the event at `version`, whose id is known, with all there is around it; None where no row tells of it.
 
-    `tool` and `text` are what the reader steps through; without `tool` it is the event's own.
+    `tool` is what the reader steps through; without, it is the event's own. `asked` is passed to `around_sql`.
     """
-    values = {"run": run.pk, "version": version, "tool": tool, "text": f"%{_literal(text)}%"}
-    line = next(iter(EventLine.objects.raw(_WITH_TEXT if text else _WITHOUT, values)), None)
-    if line is None:
+    around = around_sql(project, event_id, **asked)
+    values: list[Any] = [project, stream, version, *around.values, project, *[tool] * len(_columns("tool"))]
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(around.sql), values)
+        found = cursor.fetchall()
+    return _cursor(event_id, found, tool)
+
+
+_OWN: Final = [field for field in RunSummary._meta.concrete_fields if field.column not in ("shape", "outcome_raw")]
+_LINE: Final = list(EventLine._meta.concrete_fields)
+_FOREIGN: Final = ("id", "project", "stream", "title", "category")
+_STEPS_AT: Final = len(COLUMNS) + len(_LINE) + len(_FOREIGN) + len(_OWN)
+
+_LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
+
+
+def _statement(around: str) -> str:
+    steps = ", ".join(_subquery(way, part) for way in _WAYS for part in _columns(way))
+    return f"""
+    WITH here AS (
+        SELECT line.run_id, line.version, line.tool, line.event_id, line.pair
+        FROM explorer_eventline line JOIN explorer_runsummary run ON run.id = line.run_id
+        WHERE run.{_LIVE} AND run.project = %s AND run.stream = %s AND line.version = %s
+    )
+    SELECT {_list("part", COLUMNS)}, {_list("line", _names(_LINE))}, {_list("run", _FOREIGN)},
+        {_list("own", _names(_OWN))}, steps.*
+    FROM (
+        SELECT {_list("around", COLUMNS)} FROM ({around}) around
+        UNION ALL SELECT 'here', '', '', '', '', 0, event_id, 1 FROM here
+        UNION ALL SELECT 'near', '', '', '', '', near.version, near.event_id, 1
+            FROM explorer_eventline near JOIN here ON near.run_id = here.run_id
+            WHERE near.version > here.version AND near.version <= here.version + {AHEAD}
+        UNION ALL SELECT 'near', '', '', '', '', near.version, near.event_id, 1
+            FROM explorer_eventline near JOIN here ON near.run_id = here.run_id AND near.version = here.pair
+    ) part
+    LEFT JOIN explorer_eventline line ON line.event_id = part.other
+    LEFT JOIN explorer_runsummary run ON run.id = line.run_id AND run.{_LIVE} AND run.project = %s
+    LEFT JOIN explorer_runsummary own ON part.what = 'here' AND own.id = line.run_id
+    LEFT JOIN (SELECT {steps} FROM here) steps ON part.what = 'here'
+    """  # noqa: S608 - constants of this module and of the models
+
+
+def _list(table: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+def _names(fields: Iterable[models.Field[Any, Any]]) -> list[str]:
+    return [str(field.column) for field in fields]
+
+
+def _columns(way: str) -> tuple[str, ...]:
+    """How many rows there are nobody asks: the run's events are counted already."""
+    return _PARTS[:-1] if way == "rows" else _PARTS
+
+
+def _subquery(way: str, part: str) -> str:
+    lines = f"FROM explorer_eventline WHERE run_id = here.run_id AND {_WAYS[way]}"
+    up, down = "ORDER BY version LIMIT 1", "ORDER BY version DESC LIMIT 1"
+    asked = {
+        "before": f"SELECT version {lines} AND version < here.version {down}",
+        "after": f"SELECT version {lines} AND version > here.version {up}",
+        "first": f"SELECT version {lines} {up}",
+        "last": f"SELECT version {lines} {down}",
+        "count": f"SELECT COUNT(*) {lines}",
+    }
+    return f"({asked[part]}) AS {way}_{part}"
+
+
+def _cursor(event_id: str, found: Sequence[Sequence[Any]], tool: str) -> Cursor | None:
+    line_end, own_end = len(COLUMNS) + len(_LINE), _STEPS_AT
+    own_at = own_end - len(_OWN)
+    lines: dict[str, EventLine] = {}
+    here: Sequence[Any] | None = None
+    for row in found:
+        if row[0] == "here":
+            here = row
+        is_known = row[len(COLUMNS)] is not None and row[line_end] is not None  # of this project and generation
+        if is_known and row[6] not in lines:
+            line = _made(EventLine, _LINE, row[len(COLUMNS) : line_end])
+            line.run = RunSummary(**dict(zip(_FOREIGN, row[line_end:own_at], strict=True)))
+            lines[row[6]] = line
+    if here is None or event_id not in lines:
         return None
-    line.run = run
+    run = _made(RunSummary, _OWN, here[own_at:own_end])
+    for known in lines.values():
+        if known.run_id == run.pk:
+            known.run = run
+    line = lines[event_id]
+    steps = _steps(here[_STEPS_AT:], tuple(_WAYS))
     tool_name = tool or line.tool
     return Cursor(
         line=line,
         run=run,
-        rows=_step(line, "rows"),
-        decisions=_step(line, "decisions"),
-        errors=_step(line, "errors"),
-        tool=_step(line, "tool") if tool_name else Step(),
+        rows=steps["rows"],
+        decisions=steps["decisions"],
+        errors=steps["errors"],
+        tool=steps["tool"] if tool_name else Step(),
         tool_name=tool_name,
-        found=_step(line, "found"),
+        around=around_of(event_id, [row[: len(COLUMNS)] for row in found if row[0] not in ("here", "near")]),
+        lines=tuple(sorted(lines.values(), key=lambda known: known.position)),
     )
 
 
-def _statement(ways: tuple[str, ...]) -> str:
-    columns = ", ".join(column for name in ways for column in _columns(name, _WAYS[name]))
-    return (
-        f"SELECT here.*, {columns} FROM explorer_eventline here"  # noqa: S608 - constants of this module
-        " WHERE here.run_id = %(run)s AND here.version = %(version)s"
-    )
+def _made(model: type[Any], fields: Sequence[models.Field[Any, Any]], values: Sequence[Any]) -> Any:
+    """Make a model's instance of a row, whose values are as the database driver gives them."""
+    converted = [_converted(field, value) for field, value in zip(fields, values, strict=True)]
+    return model.from_db(connection.alias, [field.attname for field in fields], converted)
 
 
-def _columns(name: str, which: str) -> tuple[str, ...]:
-    """Name the subqueries of one way: `errors_before`, `errors_after`, and so on."""
-    lines = f"FROM explorer_eventline WHERE run_id = here.run_id AND {which}"
-    up, down = "ORDER BY version LIMIT 1", "ORDER BY version DESC LIMIT 1"
-    edges = (
-        f"(SELECT version {lines} AND version < here.version {down}) AS {name}_before",
-        f"(SELECT version {lines} AND version > here.version {up}) AS {name}_after",
-        f"(SELECT version {lines} {up}) AS {name}_first",
-        f"(SELECT version {lines} {down}) AS {name}_last",
-    )
-    # How many rows there are nobody asks: the run's events are counted already.
-    return edges if name == "rows" else (*edges, f"(SELECT COUNT(*) {lines}) AS {name}_count")
+def _converted(field: models.Field[Any, Any], value: Any) -> Any:
+    if isinstance(field, models.BooleanField):
+        return bool(value)
+    if isinstance(field, models.JSONField) and isinstance(value, str):
+        return json.loads(value)
+    return value
 
 
-_WITHOUT: Final = _statement(_ALWAYS)
-_WITH_TEXT: Final = _statement((*_ALWAYS, "found"))
-
-
-def _step(line: EventLine, name: str) -> Step:
-    def value(part: str) -> Any:
-        return getattr(line, f"{name}_{part}", None)
-
-    return Step(
-        before=value("before"),
-        after=value("after"),
-        count=value("count") or 0,
-        first=value("first"),
-        last=value("last"),
-    )
-
-
-def _literal(text: str) -> str:
-    """Return text that LIKE takes as it stands."""
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+def _steps(values: Sequence[Any], ways: Sequence[str]) -> Mapping[str, Step]:
+    named = dict(zip(((way, part) for way in ways for part in _columns(way)), values, strict=True))
+    return {way: Step(**{part: named[way, part] for part in _columns(way)}) for way in ways}

@@ -1,15 +1,15 @@
 """What the run list shows: one page of runs, what matches, and what can be asked.
 
 Pages are cut by key (start, id), so that runs which arrive meanwhile neither hide a row nor show one twice. Nothing
-counts the whole table: counts look at the newest `COUNTED` runs and say so.
+counts the whole table: counts look at the newest `COUNTED` runs, and what there is beyond is estimated and said so.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -17,49 +17,20 @@ from urllib.parse import urlencode
 from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, When
 
 from explorer.models import RunSummary
-from explorer.queries.run_filters import condition, searchable
-from explorer.query_language import KEYS, Kind, Query, Term, nearest, parse, with_flag, with_text, with_value
+from explorer.queries.run_filters import NOT_OURS, condition, searchable
+from explorer.queries.run_texts import Texts, texts_of
+from explorer.queries.run_values import Facet, Suggestion, facets, known_values, suggestion
+from explorer.queries.run_views import BUILT_IN, Tab, View, tabs
+from explorer.query_language import Part, Query, parse, parts
+from explorer.search import Passage
 from explorer.sparkline import Sparkline, peak_of, sparkline
 from journal.store import get_store
 
 PAGE: Final = 50
 COUNTED: Final = 10_000
-_FACET_RUNS: Final = 500
-_FACET_VALUES: Final = 6
 _LIVE_FOR: Final = timedelta(hours=1)
 _BAD_OUTCOMES: Final = frozenset({"failure", "error"})
-_NOT_OURS: Final = ~(Q(category__in=("alerts", "job")) | Q(category__startswith="process_"))
-"""What the runtime keeps in streams of its own can be opened like any stream, but is nobody's run."""
-
 _CURSOR: Final = re.compile(r"(-?\d{1,18})\.(\d{1,18})")
-_FACETS: Final = ("agent", "model", "tool", "source", "user")
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """A query that has a tab of its own."""
-
-    slug: str
-    name: str
-    query: str
-
-
-VIEWS: Final = (
-    View(slug="all", name="All runs", query=""),
-    View(slug="tool-failures", name="With tool failures", query="errors:>0"),
-    View(slug="running", name="Running", query="status:running"),
-    View(slug="over-1", name="Over $1", query="cost:>1"),
-    View(slug="aborted", name="Aborted", query="status:aborted"),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tab:
-    """A view as its tab shows it; `count` is of the newest `COUNTED` runs, with a plus where there are more."""
-
-    view: View
-    count: str
-    is_here: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +55,7 @@ class RunRow:
     parent: str
     parent_title: str
     is_synthetic: bool
+    hit: Passage | None
 
     @property
     def is_live(self) -> bool:
@@ -103,41 +75,19 @@ class RunRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A line of the filter menu, and the query that choosing it leads to."""
-
-    text: str
-    query: str
-    is_on: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facet:
-    """A key of the filter menu with its most frequent values."""
-
-    name: str
-    choices: list[Choice]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suggestion:
-    """A value that no run has, and the nearest that some have."""
-
-    typed: str
-    near: str
-    query: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunPage:
-    """A page of the run list. `older` and `newer` are cursors, empty where there is nothing."""
+    """A page of the run list. `older` and `newer` are cursors, empty where there is nothing; `cursor` is its own."""
 
     query: Query
+    view: str
     rows: list[RunRow]
     older: str
     newer: str
+    cursor: dict[str, str]
     matching: int
     counted: int
+    estimated: int
+    texts: Texts
     tabs: list[Tab]
     facets: list[Facet]
     suggestion: Suggestion | None
@@ -149,12 +99,30 @@ class RunPage:
 
     @property
     def match_sentence(self) -> str:
-        """How many match, and of how many that is known."""
+        """How many match: counted where that is the whole of them, else estimated from the newest."""
         if self.is_counted_whole:
             return f"{self.matching:,} match"
-        if self.matching == self.counted:
-            return f"more than {COUNTED:,} match"
-        return f"{self.matching:,} of the newest {COUNTED:,} runs match"
+        return f"about {_rounded(self.matching * self.estimated / self.counted):,} match"
+
+    @property
+    def tab(self) -> Tab | None:
+        """The tab the reader is in."""
+        return next((tab for tab in self.tabs if tab.is_here), None)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of the query, each with the query that is left without it."""
+        return parts(self.query)
+
+    @property
+    def here(self) -> str:
+        """The address of this very page, without a run beside it."""
+        return self._address(**self.cursor)
+
+    @property
+    def peeking(self) -> str:
+        """The same with a run beside it, up to that run's name."""
+        return self._address(**self.cursor, peek="")
 
     @property
     def older_address(self) -> str:
@@ -167,26 +135,34 @@ class RunPage:
         return self._address(after=self.newer)
 
     def _address(self, **cursor: str) -> str:
-        return f"?{urlencode({'q': self.query.text, **cursor} if self.query.text else cursor)}"
+        said = {"view": self.view, "q": self.query.text} if self.view else {"q": self.query.text}
+        return f"?{urlencode({**said, **cursor} if self.query.text or self.view else cursor)}"
 
 
-def run_page(project: str, *, q: str, before: str, after: str, now: datetime) -> RunPage:
+def run_page(  # noqa: PLR0913 - what an address of the list holds
+    project: str, *, q: str, before: str, after: str, now: datetime, views: Sequence[View] = BUILT_IN, view: str = ""
+) -> RunPage:
     """Return the page of runs older than `before` or newer than `after`, the newest where both are empty or unknown."""
     query = parse(q)
-    asked = _asked(query, now)
-    counts = _counts(project, asked, now)
+    texts = texts_of(project, query)
+    asked = _asked(query, now, texts)
+    counts = _counts(project, asked, now, views)
     found = _rows(project, asked, before, after) if not query.problems else _Found(runs=[], older="", newer="")
-    known = _known_values(project)
+    known = known_values(project)
     return RunPage(
         query=query,
-        rows=_as_rows(project, found.runs, now),
+        view=view,
+        rows=_as_rows(project, found.runs, texts, now),
         older=found.older,
         newer=found.newer,
+        cursor={name: value for name, value in (("before", before), ("after", after)) if _key(value)},
         matching=0 if query.problems else counts["matching"],
         counted=counts["counted"],
-        tabs=_tabs(query, counts),
-        facets=_facets(query, known),
-        suggestion=None if found.runs else _suggestion(query, known),
+        estimated=_estimated(project, counts["counted"]),
+        texts=texts,
+        tabs=tabs(list(views), query, view, _as_words(counts)),
+        facets=facets(query, known),
+        suggestion=None if found.runs else suggestion(query, known),
     )
 
 
@@ -197,15 +173,15 @@ def has_events(project: str) -> bool:
 
 def matching(project: str, query: Query, now: datetime) -> QuerySet[RunSummary]:
     """Return the project's runs that a query without problems asks for, newest first."""
-    return _newest(project).filter(_asked(query, now))
+    return _newest(project).filter(_asked(query, now, texts_of(project, query)))
 
 
 def _newest(project: str) -> QuerySet[RunSummary]:
-    return searchable(RunSummary.objects.filter(_NOT_OURS, project=project)).order_by("-started_us", "-id")
+    return searchable(RunSummary.objects.filter(NOT_OURS, project=project)).order_by("-started_us", "-id")
 
 
-def _asked(query: Query, now: datetime) -> Q:
-    return condition(query, now) if not query.problems else Q()
+def _asked(query: Query, now: datetime, texts: Texts) -> Q:
+    return condition(query, now, texts) if not query.problems else Q()
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------------
@@ -252,20 +228,22 @@ def _key(cursor: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match and cursor.isascii() else None
 
 
-def _as_rows(project: str, runs: Sequence[RunSummary], now: datetime) -> list[RunRow]:
+def _as_rows(project: str, runs: Sequence[RunSummary], texts: Texts, now: datetime) -> list[RunRow]:
+    hits = texts.passages([run.stream for run in runs])
     peak = peak_of([run.shape for run in runs])
     parents = {run.parent_run for run in runs if run.parent_run}
     titles = dict(RunSummary.objects.filter(project=project, stream__in=parents).values_list("stream", "title"))
-    return [_as_row(run, peak, titles, now) for run in runs]
+    return [_as_row(run, peak, titles, hits.get(run.stream), now) for run in runs]
 
 
-def _as_row(run: RunSummary, peak: int, titles: dict[str, str], now: datetime) -> RunRow:
+def _as_row(run: RunSummary, peak: int, titles: dict[str, str], hit: Passage | None, now: datetime) -> RunRow:
     return RunRow(
         stream=run.stream, title=run.title, status=run.status, quiet_ms=_quiet_ms(run, now),
         agent=run.agent, model=run.model, shape=sparkline(run.shape, events=run.events, peak=peak), events=run.events,
         duration_ms=run.duration_ms, cost_usd=run.cost_usd, tool_errors=run.tool_errors, first_error=run.first_error,
         outcome=run.outcome, user=run.subject, started_us=run.started_us if run.time_known else None,
         parent=run.parent_run, parent_title=titles.get(run.parent_run, ""), is_synthetic=run.synthetic,
+        hit=hit,
     )  # fmt: skip
 
 
@@ -277,9 +255,10 @@ def _quiet_ms(run: RunSummary, now: datetime) -> float | None:
 # --- Counts -----------------------------------------------------------------------------------------------------------
 
 
-def _counts(project: str, asked: Q, now: datetime) -> dict[str, int]:
+def _counts(project: str, asked: Q, now: datetime, views: Sequence[View]) -> dict[str, int]:
     """Count, in one pass over the newest runs, how many match the query and each view."""
-    conditions = {"matching": asked, **{view.slug: condition(parse(view.query), now) for view in VIEWS}}
+    countable = [view for view in views if view.can_be_counted]
+    conditions = {"matching": asked, **{view.slug: condition(parse(view.query), now) for view in countable}}
     newest = _newest(project).annotate(
         **{f"is_{at}": _one_where(wanted) for at, wanted in enumerate(conditions.values())}
     )
@@ -293,80 +272,29 @@ def _one_where(wanted: Q) -> Any:
     return Case(When(wanted, then=1), output_field=IntegerField()) if wanted else F("pk")
 
 
-def _tabs(query: Query, counts: dict[str, int]) -> list[Tab]:
+def _as_words(counts: Mapping[str, int]) -> dict[str, str]:
     more = "+" if counts["counted"] >= COUNTED else ""
-    typed = " ".join(query.text.split())
-    return [Tab(view=view, count=f"{counts[view.slug]:,}{more}", is_here=typed == view.query) for view in VIEWS]
+    return {name: f"{count:,}{more}" for name, count in counts.items()}
 
 
-# --- What can be asked ------------------------------------------------------------------------------------------------
+def _estimated(project: str, counted: int) -> int:
+    """Return about how many runs the project has.
 
-
-def _known_values(project: str) -> dict[str, Counter[str]]:
-    """Return how often the newest runs have each value of the keys that the menu offers."""
-    known: dict[str, Counter[str]] = {key: Counter() for key in _FACETS}
-    newest = RunSummary.objects.filter(_NOT_OURS, project=project).order_by("-started_us", "-id")
-    for agent, model, tools, source, user in newest.values_list("agent", "model", "tools", "source", "subject")[
-        :_FACET_RUNS
-    ]:
-        known["tool"].update(tool for tool in tools if isinstance(tool, str))
-        for key, value in zip(("agent", "model", "source", "user"), (agent, model, source, user), strict=True):
-            known[key].update([value] if value else [])
-    return known
-
-
-def _facets(query: Query, known: dict[str, Counter[str]]) -> list[Facet]:
-    values = {
-        "status": KEYS["status"].words[:3], "outcome": KEYS["outcome"].words[:3],
-        **{key: [value for value, _count in found.most_common(_FACET_VALUES)] for key, found in known.items()},
-        "last": ("24h", "7d", "30d"),
-    }  # fmt: skip
-    facets = [
-        Facet(name=f"{key}:", choices=[_choice(query, key, value) for value in found]) for key, found in values.items()
-    ]
-    facets.append(Facet(name="only", choices=_conditions(query)))
-    return [facet for facet in facets if facet.choices]
-
-
-def _conditions(query: Query) -> list[Choice]:
-    """Return the choices that are a whole term each."""
-    numbers = [
-        replace(_choice(query, key, value), text=f"{key}:{value}")
-        for key, value in (("errors", ">0"), ("cost", ">1"), ("steps", ">150"))
-    ]
-    return [_flag(query, "failed"), *numbers, _flag(query, "synthetic")]
-
-
-def _choice(query: Query, key: str, value: str) -> Choice:
-    is_on = any(
-        term.key == key and not term.is_negated and value in [found.text for found in term.values]
-        for term in query.terms
+    Three rows found by index instead of a count of all: as dense as the newest `COUNTED` runs lie among the ids, so
+    dense the rest is taken to be, back to the oldest.
+    """
+    if counted < COUNTED:
+        return counted
+    rows = (
+        RunSummary.objects.filter(NOT_OURS, project=project).order_by("-started_us", "-id").values_list("pk", flat=True)
     )
-    return Choice(text=value, query=with_value(query, key, value), is_on=is_on)
+    newest, last, oldest = (int(found[0]) for found in (rows, rows[counted - 1 :], rows.reverse()))
+    return max(counted, round(counted * (newest - oldest + 1) / max(newest - last + 1, counted)))
 
 
-def _flag(query: Query, flag: str) -> Choice:
-    is_on = any(term.key == flag and not term.is_negated for term in query.terms)
-    return Choice(text=flag, query=with_flag(query, flag), is_on=is_on)
-
-
-def _suggestion(query: Query, known: dict[str, Counter[str]]) -> Suggestion | None:
-    """Return the first value of the query that none of the newest runs has but nearly has."""
-    for term in query.terms:
-        found = _near(query, term, known)
-        if found is not None:
-            return found
-    return None
-
-
-def _near(query: Query, term: Term, known: dict[str, Counter[str]]) -> Suggestion | None:
-    key = KEYS.get(term.key)
-    if key is None or key.kind is not Kind.TEXT or term.is_negated or term.key not in known:
-        return None
-    names = {name.lower() for name in known[term.key]}
-    for value in term.values:
-        if value.text.lower() not in names and "*" not in value.text:
-            near = nearest(value.text, known[term.key])
-            if near is not None:
-                return Suggestion(typed=f"{term.key}:{value.text}", near=near, query=with_text(query, value, near))
-    return None
+def _rounded(number: float) -> int:
+    """Return a number in three figures: an estimate pretends to no more."""
+    if number < 1:
+        return 0
+    spare = max(0, math.floor(math.log10(number)) - 2)
+    return round(round(number), -spare)

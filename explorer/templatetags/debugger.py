@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from explorer import figures
-from explorer.layout import GraphNode
+from explorer.cause_graph import Node
 from explorer.models import EventLine, RunSummary
+from explorer.queries.run import Inspector
 from explorer.queries.run_address import Address
-from explorer.queries.run_causes import CauseRow, Causes
+from explorer.queries.run_lines import Window
+from explorer.templatetags.nagare import KIND_NAMES
+from explorer.verdicts import Verdicts, verdicts_of
 
 register = template.Library()
 
@@ -33,6 +40,38 @@ def at_line(address: Address, line: EventLine) -> str:
 def elsewhere(address: Address, stream: str) -> str:
     """Return another run of the project."""
     return address.elsewhere(stream)
+
+
+@register.filter
+def with_rows(address: Address, version: int) -> str:
+    """Return the same view with events that belong together in one row."""
+    return address.with_rows("", version)
+
+
+@register.filter
+def with_raw_rows(address: Address, version: int) -> str:
+    """Return the same view with a row for every event."""
+    return address.with_rows("raw", version)
+
+
+@register.filter
+def folded_words(window: Window) -> str:
+    """Return what has no row of its own: hidden events are counted where they are hidden."""
+    folded = f"{figures.counted(window.folded, 'model call')} folded" if window.folded else ""
+    quiet = f"{figures.counted(window.quiet, 'quiet event')} hidden" if window.quiet else ""
+    return " · ".join(filter(None, (folded, quiet)))
+
+
+@register.filter
+def lasting(us: int) -> str:
+    """Return how long a pause was."""
+    return figures.duration(us / 1000)
+
+
+@register.filter
+def verdicts(run: RunSummary) -> Verdicts:
+    """Return what rules, benchmarks and people said of a run, as the journal has it."""
+    return verdicts_of(run.verdicts)
 
 
 @register.filter
@@ -74,6 +113,29 @@ def half_width(version: int) -> float:
 
 
 @register.filter
-def nodes(causes: Causes) -> list[tuple[GraphNode, CauseRow]]:
-    """Return each node of the drawing with its row."""
-    return list(zip(causes.graph.nodes, causes.rows, strict=True))
+def carried(address: Address, but: str) -> list[tuple[str, object]]:
+    """Return the names and values that a form of the page sends along, but for those of its own fields."""
+    return list(address.carried(*but.split()).items())
+
+
+@register.filter
+def history_of(inspector: Inspector, pointer: str) -> str:
+    """Return where a value of the state stands in whole, with the events that changed it."""
+    return inspector.address.with_key(pointer, inspector.version)
+
+
+@register.simple_tag
+def graph_glyph(kind: str, node: Node) -> SafeString:
+    """Draw the sign of an event's kind in the graph of causes, on a field wide enough to be pointed at."""
+    name = kind if kind in KIND_NAMES else "unknown"
+    return format_html(
+        '<rect class="graph-hit" x="{}" y="{}" width="28" height="28"/>'
+        '<use class="glyph-{}" href="#g-{}" x="{}" y="{}" width="16" height="16"/>',
+        node.x - 14, node.y - 14, name, name, node.x - 8, node.y - 8,
+    )  # fmt: skip
+
+
+@register.filter
+def encoded(pointer: str) -> str:
+    """Return a pointer for a script's attribute: what its keys are made of stands in no page as it is."""
+    return quote(pointer, errors="replace")

@@ -20,6 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from explorer import figures, outside
+from explorer.preferences import Preferences, preferences_of
 from journal.access import Permission, may, projects_of
 
 register = template.Library()
@@ -114,14 +115,25 @@ register.filter("relative", figures.relative)
 register.filter("cost", figures.cost)
 register.filter("tokens", figures.tokens)
 register.filter("size", figures.size)
-register.filter("exact", figures.exact)
 register.filter("iso", figures.iso)
+
+
+@register.filter
+def exact(us: int | None) -> str:
+    """Return a time to the millisecond, in the reader's zone, which it names."""
+    return figures.exact(us, timezone.get_current_timezone())
 
 
 @register.filter
 def started(us: int | None) -> str:
     """Return as much of a time as tells it apart from others today."""
-    return figures.started(us, timezone.now())
+    return figures.started(us, timezone.now(), timezone.get_current_timezone())
+
+
+@register.simple_tag
+def zone_name() -> str:
+    """Return the name of the zone that the page's times are in."""
+    return str(timezone.get_current_timezone())
 
 
 # --- Text from outside ------------------------------------------------------------------------------------------------
@@ -131,6 +143,12 @@ def started(us: int | None) -> str:
 def visible(text: object) -> SafeString:
     """Show other people's text: escaped, direction isolated, odd characters boxed, terminal colours left out."""
     return outside.visible(_as_text(text))
+
+
+@register.filter
+def brief(text: object) -> SafeString:
+    """Show other people's text as a table's cell, which is what isolates it."""
+    return outside.brief(_as_text(text))
 
 
 @register.filter
@@ -222,6 +240,20 @@ def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
     if role is not None:
         targets.append(("Ops", reverse("explorer:ops")))
     return [PageLink(name=name, href=href, is_here=request.path.startswith(href)) for name, href in targets]
+
+
+@register.simple_tag(takes_context=True)
+def allowed(context: Context, permission: str) -> bool:
+    """Tell whether the reader may do something in the project of the page."""
+    role = getattr(context.get("request"), "role", None)
+    return role is not None and may(role, Permission(permission))
+
+
+@register.simple_tag(takes_context=True)
+def preferred(context: Context) -> Preferences:
+    """Return how the reader likes the pages."""
+    request: HttpRequest | None = context.get("request")
+    return preferences_of(request) if request is not None else Preferences()
 
 
 @register.simple_tag

@@ -43,7 +43,8 @@ def progress(request: ProjectRequest, job_id: str) -> HttpResponse:
         job_rows.cancel(job.id, now=timezone.now())
         return HttpResponseRedirect(reverse("explorer:import_job", args=[job.id]))
     part = "#job" if request.headers.get("HX-Request") == "true" else ""
-    response = render(request, f"explorer/imports/job.html{part}", {"job": job})
+    context = {"job": job, "is_page": not part, **drop_context(request)}
+    response = render(request, f"explorer/imports/job.html{part}", context)
     patch_vary_headers(response, ("HX-Request",))
     return response
 
@@ -59,8 +60,12 @@ def sample(request: ProjectRequest) -> HttpResponse:
 def drop_context(request: ProjectRequest) -> dict[str, Any]:
     """Return what the drop zone and the words beside it need."""
     project = request.project.slug
-    command = "nagare import runs/" + (f" --project {shlex.quote(project)}" if project != "default" else "")
-    return {"command": command, "format_count": len(load_formats())}
+    into = f" --project {shlex.quote(project)}" if project != "default" else ""
+    return {
+        "command": f"nagare import runs/{into}",
+        "demo_command": f"nagare demo{into}",
+        "formats": [known.name for known in load_formats()],
+    }
 
 
 def _form(request: ProjectRequest, *, refusal: str = "", status: int = 200) -> HttpResponse:
@@ -72,7 +77,10 @@ def _take(request: ProjectRequest) -> HttpResponse:
     """Keep the files, wake a worker, and lead to the page of the job."""
     try:
         job = import_jobs.submit(
-            project=request.project.slug, user_id=request.user.pk, uploads=request.FILES.getlist("files")
+            project=request.project.slug,
+            user_id=request.user.pk,
+            uploads=[*request.FILES.getlist("files"), *request.FILES.getlist("folder")],
+            paths=request.POST.getlist("paths"),
         )
         transaction.on_commit(lambda: cast(Any, run_import).delay(job.id), robust=True)
     except ImportRefused as refused:

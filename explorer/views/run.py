@@ -10,8 +10,9 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
 from explorer.queries import run as debugger
-from explorer.queries import run_lines, run_steps
+from explorer.queries import run_steps
 from explorer.queries.run_address import Address
+from explorer.views.payload import DOWNLOADS, download
 from journal.access import Permission, ProjectRequest, requires
 from journal.domain.codec import on_the_wire
 from journal.store import get_store
@@ -32,46 +33,36 @@ def page(request: HttpRequest, stream: str) -> HttpResponse:
     part = request.GET.get("part", "") if request.headers.get("HX-Request") == "true" else None
     if part == "head":
         return _live(request, project, address)
+    if part == "window":
+        return _window(request, project, address)
     found = debugger.find(project, address)
     if found is None:
         raise Http404(_NO_RUN)
-    cursor, banner = found
-    if part == "window":
-        return _window(request, cursor, address)
-    response = (
-        _fragment(request, cursor, address, part) if part is not None else _whole(request, cursor, address, banner)
-    )
+    shown, banner = found
+    response = _whole(request, shown, banner) if part is None else _fragment(request, shown, part)
     patch_vary_headers(response, ["HX-Request"])
     return response
 
 
-def _whole(request: HttpRequest, cursor: run_steps.Cursor, address: Address, banner: str) -> HttpResponse:
-    shown = debugger.page(cursor, address, banner)
-    if shown is None:
-        raise Http404(_NO_RUN)
-    return render(request, _TEMPLATE, {"page": shown, "at": shown.inspector, "window": shown.window})
+def _whole(request: HttpRequest, shown: debugger.Inspector, banner: str) -> HttpResponse:
+    page = debugger.page(shown, banner)
+    return render(request, _TEMPLATE, {"page": page, "at": shown, "window": page.window})
 
 
-def _fragment(request: HttpRequest, cursor: run_steps.Cursor, address: Address, part: str) -> HttpResponse:
+def _fragment(request: HttpRequest, shown: debugger.Inspector, part: str) -> HttpResponse:
     """Answer a cursor move: the inspector and what hangs on it, and the list where the row is not in view."""
-    shown = debugger.inspector(cursor, address)
-    if shown is None:
-        raise Http404(_NO_RUN)
-    window = debugger.window(cursor, shown) if part == "list" else None
+    window = debugger.window(shown) if part == "list" else None
     return render(request, f"{_TEMPLATE}#move", {"at": shown, "window": window, "is_move": True})
 
 
-def _window(request: HttpRequest, cursor: run_steps.Cursor, address: Address) -> HttpResponse:
-    """Answer an end of the list coming into view: the rows from the address's event on, or those up to it.
-
-    The cursor of the page stays where it is; it is the script's to mark.
-    """
-    edge, version = request.GET.get("edge", ""), cursor.line.version
-    after = max(0, version - run_lines.WINDOW) if edge == "before" else version - 1
-    until = version if edge == "before" else version - 1 + run_lines.WINDOW
-    window = run_lines.window_of(cursor.run, address, after=after, until=until, cursor=None)
-    context = {"window": window, "address": address, "run": cursor.run, "edge": edge}
-    return render(request, f"{_TEMPLATE}#window", context)
+def _window(request: HttpRequest, project: str, address: Address) -> HttpResponse:
+    """Answer an end of the list coming into view."""
+    edge = request.GET.get("edge", "")
+    found = debugger.edge(project, address, edge)
+    if found is None:
+        raise Http404(_NO_RUN)
+    run, window = found
+    return render(request, f"{_TEMPLATE}#window", {"window": window, "address": address, "run": run, "edge": edge})
 
 
 def _live(request: HttpRequest, project: str, address: Address) -> HttpResponse:
@@ -91,8 +82,9 @@ def permalink(request: HttpRequest, stream: str, version: int) -> HttpResponse:
     project = cast(ProjectRequest, request).project.slug
     address = Address.of(stream, request.GET)
     name = request.GET.get("download", "")
-    if name in ("data", "metadata"):
-        return _download(_event(project, stream, version), name)
+    if name in DOWNLOADS:
+        number = request.GET.get("n", "")
+        return download(_event(project, stream, version), name, int(number) if number.isdecimal() else 0)
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         response: HttpResponse = JsonResponse(on_the_wire(_event(project, stream, version)))
     elif run_steps.run_of(project, stream) is None:
@@ -110,12 +102,3 @@ def _event(project: str, stream: str, version: int) -> RecordedEvent:
     if event is None:
         raise Http404("no such event")
     return event
-
-
-def _download(event: RecordedEvent, name: str) -> HttpResponse:
-    """Give stored bytes as a file. A browser that opens it all the same gets a page that may do nothing."""
-    raw = event.data if name == "data" else event.metadata
-    response = HttpResponse(raw, content_type="application/octet-stream")
-    response["Content-Disposition"] = f'attachment; filename="{event.stream}-{event.version}-{name}.json"'
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    return response

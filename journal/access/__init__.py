@@ -6,22 +6,45 @@ does neither is refused. Whoever is no member of a project gets the answer of a 
 
 from __future__ import annotations
 
+from journal.access.members import Member, MemberRefused, members_of, remove_member, set_role
 from journal.access.permissions import Permission, Role, administers, may, role_in
 from journal.access.projects import add_project, add_user, chosen_project, projects_of
-from journal.access.web import PUBLIC, ProjectRequest, public, requires
+from journal.access.tokens import (
+    NewToken,
+    TokenLine,
+    TokenRefused,
+    create_token,
+    revoke_token,
+    scopes_of,
+    tokens_of,
+)
+from journal.access.web import PUBLIC, ProjectRequest, public, reader_id, requires
 
 __all__ = [
     "PUBLIC",
+    "Member",
+    "MemberRefused",
+    "NewToken",
     "Permission",
     "ProjectRequest",
     "Role",
+    "TokenLine",
+    "TokenRefused",
     "add_project",
     "add_user",
     "administers",
     "chosen_project",
+    "create_token",
     "may",
+    "members_of",
     "projects_of",
     "public",
+    "reader_id",
+    "remove_member",
     "requires",
+    "revoke_token",
     "role_in",
+    "scopes_of",
+    "set_role",
+    "tokens_of",
 ]

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     READ = "read"
     IMPORT = "import"
     ANNOTATE = "annotate"
+    EXPORT = "export"
     AUDIT = "audit"
     ADMIN = "admin"
 
@@ -32,8 +33,8 @@ class Role(StrEnum):
 
 _GRANTED: Final[dict[Role, frozenset[Permission]]] = {
     Role.VIEWER: frozenset({Permission.READ}),
-    Role.ENGINEER: frozenset({Permission.READ, Permission.IMPORT, Permission.ANNOTATE}),
-    Role.AUDITOR: frozenset({Permission.READ, Permission.AUDIT}),
+    Role.ENGINEER: frozenset({Permission.READ, Permission.IMPORT, Permission.ANNOTATE, Permission.EXPORT}),
+    Role.AUDITOR: frozenset({Permission.READ, Permission.EXPORT, Permission.AUDIT}),
     Role.ADMIN: frozenset(Permission),
 }
 

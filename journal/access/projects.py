@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from journal.access.permissions import Role
+from journal.access.sessions import memberships_of
 from journal.errors import JournalError
 from journal.models import Membership, Project
 
@@ -78,7 +79,7 @@ def add_user(name: str, *, role: Role, project: str, password: str | None = None
 
 def projects_of(request: HttpRequest) -> list[Project]:
     """Return the projects the request's user is a member of, by name."""
-    return list(Project.objects.filter(memberships__user=request.user.pk or 0).order_by("slug"))
+    return [membership.project for membership in memberships_of(request)]
 
 
 def chosen_project(request: HttpRequest) -> tuple[Project, Role] | None:
@@ -88,8 +89,7 @@ def chosen_project(request: HttpRequest) -> tuple[Project, Role] | None:
     member of the one that was asked for, or of any.
     """
     asked = request.GET.get("project")
-    mine = Membership.objects.filter(user_id=request.user.pk or 0)
-    found = list(mine.select_related("project").order_by("project_id"))
+    found = memberships_of(request)
     wanted = asked or request.session.get(_CHOSEN)
     chosen = next((membership for membership in found if membership.project_id == wanted), None)
     if chosen is None and asked is None:

@@ -12,12 +12,18 @@ from typing import Final
 from django.contrib.auth import get_user_model
 from uuid_utils.compat import uuid7
 
-from journal.access.permissions import role_in
+from journal.access.permissions import Permission, Role, may, role_in
 from journal.errors import JournalError, NotPermitted
 from journal.models import ApiToken
 
 SCOPES: Final = ("ingest", "read", "audit", "admin")
 _PREFIX: Final = "ngr"
+_SCOPE_NEEDS: Final = {
+    "ingest": Permission.IMPORT,
+    "read": Permission.READ,
+    "audit": Permission.AUDIT,
+    "admin": Permission.ADMIN,
+}
 
 
 class TokenRefused(JournalError):
@@ -64,6 +70,49 @@ def create_token(*, user: str, project: str, scopes: Sequence[str], expires_at: 
         expires_at=expires_at,
     )
     return NewToken(secret=secret, row=row)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenLine:
+    """A token as a list shows it; its secret is not kept anywhere. `state` is valid, expired or revoked."""
+
+    id: str
+    prefix: str
+    owner: str
+    is_own: bool
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    state: str
+
+
+def scopes_of(role: Role) -> tuple[str, ...]:
+    """Return the scopes that a role may give to a token: no more than it may itself."""
+    return tuple(scope for scope in SCOPES if may(role, _SCOPE_NEEDS[scope]))
+
+
+def tokens_of(project: str, *, user_id: int, role: Role, now: datetime) -> list[TokenLine]:
+    """Return the tokens somebody may see in a project, newest first: their own, or as an admin everybody's."""
+    rows = ApiToken.objects.filter(project_id=project).select_related("user").order_by("-created_at", "id")
+    if not may(role, Permission.ADMIN):
+        rows = rows.filter(user_id=user_id)
+    return [_line(row, user_id, now) for row in rows]
+
+
+def _line(row: ApiToken, user_id: int, now: datetime) -> TokenLine:
+    has_expired = row.expires_at is not None and row.expires_at <= now
+    return TokenLine(
+        id=row.id,
+        prefix=row.prefix,
+        owner=row.user.get_username(),
+        is_own=row.user_id == user_id,
+        scopes=tuple(row.scopes),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        state="revoked" if row.revoked_at else "expired" if has_expired else "valid",
+    )
 
 
 def revoke_token(token_id: str) -> ApiToken:

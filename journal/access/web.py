@@ -10,6 +10,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 
 from journal.access.permissions import Permission, Role, may
 from journal.access.projects import chosen_project
@@ -34,16 +35,16 @@ def public(view: V) -> V:
     return view
 
 
-def requires(permission: Permission) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+def requires(permission: Permission) -> Callable[[Callable[..., HttpResponseBase]], Callable[..., HttpResponseBase]]:
     """Declare and check what a view needs.
 
     Nobody signed in: to the sign-in page, and back here afterwards (401 for a fragment or a program). No member of
     the project: 404, as if there were none. A member without the permission: 403.
     """
 
-    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    def decorate(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return _sign_in(request)
             chosen = chosen_project(request)
@@ -60,6 +61,11 @@ def requires(permission: Permission) -> Callable[[Callable[..., HttpResponse]], 
         return checked
 
     return decorate
+
+
+def reader_id(request: HttpRequest) -> int:
+    """Return the id of whoever is signed in, 0 where nobody is: no account has that."""
+    return request.user.pk or 0
 
 
 def _sign_in(request: HttpRequest) -> HttpResponse:

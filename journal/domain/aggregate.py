@@ -8,6 +8,7 @@ stream can be opened.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final, Protocol, Self, runtime_checkable
 
@@ -17,6 +18,9 @@ from journal.errors import StreamNotFound, VersionNotFound
 
 FAR: Final = 1_000
 """Events that are folded in a few milliseconds: below this a snapshot saves nothing."""
+
+_NEAR: Final = 24
+_NEAR_EVERY: Final = 25
 
 
 class State(Protocol):
@@ -163,8 +167,10 @@ class Repository:
 class Timeline:
     """States of one stream at any version, with forks kept on the way so that moving about is cheap.
 
-    A prefix of a stream never changes, so a kept fork never expires. At most `keep` forks are held; where there are
-    more, every second one goes and the distance between them doubles. A far jump begins at a snapshot, if there is one.
+    A prefix of a stream never changes, so a kept fork never expires. At most `keep` forks are spread over the stream;
+    where there are more, every second one goes and the distance between them doubles. A few more stand near the
+    versions last asked for: a next step begins there, however far apart the others are. A far jump begins at a
+    snapshot.
     """
 
     def __init__(self, stream: str, *, keep: int = 64, every: int = 100, snapshots: Snapshots | None = None) -> None:
@@ -173,24 +179,39 @@ class Timeline:
         self._every = every
         self._snapshots = snapshots
         self._forks: list[State] = [initial(stream)]
+        self._near: OrderedDict[int, State] = OrderedDict()
 
     def at(self, version: int, read: Callable[[int, int], Iterable[RecordedEvent]]) -> State:
         """Return the state after `version`; `read(after, until)` gives the events from the nearest kept fork on."""
-        place = bisect_right(self._forks, version, key=lambda fork: fork.version) - 1
-        state = self._nearest(self._forks[place], version)
+        state = self._before(version)
         for event in read(state.version, version) if version > state.version else ():
             state.apply(event)
             if self._snapshots:
                 self._snapshots.pass_by(state)
             if state.version % self._every == 0 and state.version > self._forks[-1].version:
                 self._add(state.fork())
+            elif state.version % _NEAR_EVERY == 0 and version - state.version < _NEAR_EVERY * _NEAR // 2:
+                self._note(state)
+        if state.version == version:
+            self._note(state)
         return state
 
-    def _nearest(self, fork: State, version: int) -> State:
-        kept = (
-            self._snapshots.nearest(self._stream, version) if self._snapshots and version - fork.version > FAR else None
-        )
-        return kept if kept is not None and kept.version > fork.version else fork.fork()
+    def _before(self, version: int) -> State:
+        """Return a state of the caller's own, at or before `version` and as near to it as one is kept."""
+        fork = self._forks[bisect_right(self._forks, version, key=lambda kept: kept.version) - 1]
+        near = max((kept for kept in self._near if kept <= version), default=0)
+        if near > fork.version:
+            self._near.move_to_end(near)
+            fork = self._near[near]
+        is_far = version - fork.version > FAR
+        snapshot = self._snapshots.nearest(self._stream, version) if self._snapshots and is_far else None
+        return snapshot if snapshot is not None and snapshot.version > fork.version else fork.fork()
+
+    def _note(self, state: State) -> None:
+        if state.version not in self._near:
+            self._near[state.version] = state.fork()
+            if len(self._near) > _NEAR:
+                self._near.popitem(last=False)
 
     def _add(self, fork: State) -> None:
         self._forks.append(fork)

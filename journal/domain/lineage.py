@@ -42,6 +42,40 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool = False
 
 
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands around one event: its nearest causes and effects, and what hangs on it directly.
+
+    `links` are the causes of the `nearest` ancestors, `below` the effects of the nearest descendants where they were
+    asked for; of `effects` and `siblings` (other effects of its direct cause) there are the first few. Totals stop at a
+    bound: one past it says "more". `missing` are causes that are named and that the journal does not hold; `read_until`
+    is the position up to which links are known at all, and `is_cut` says that not every link of the nearest was read.
+    """
+
+    event: str
+    links: tuple[CausalLink, ...] = ()
+    effects: tuple[CausalLink, ...] = ()
+    siblings: tuple[CausalLink, ...] = ()
+    below: tuple[CausalLink, ...] = ()
+    nearest: frozenset[str] = frozenset()
+    nearest_below: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+    reach: int = 0
+    reach_below: int | None = None
+    effect_count: int = 0
+    sibling_count: int = 0
+    read_until: int = 0
+    is_cut: bool = False
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Return every event id that a link names."""
+        return frozenset(
+            name
+            for link in (*self.links, *self.effects, *self.siblings, *self.below)
+            for name in (link.cause, link.effect)
+        )
+
+
 def causes_of(event: RecordedEvent) -> tuple[Cause, ...]:
     """Return every cause of an event, the direct one first.
 
@@ -74,6 +108,69 @@ def ancestors(target: str, links: Iterable[CausalLink], *, present: frozenset[st
 def descendants(target: str, links: Iterable[CausalLink], *, present: frozenset[str], most: int) -> Walk:
     """Walk from an event down to its effects, nearest first, over at most `most` events."""
     return _walk(target, _grouped(links, by_effect=False), present, most, up=False)
+
+
+def cycles(links: Iterable[CausalLink]) -> tuple[tuple[str, ...], ...]:
+    """Return a shortest way round for each knot of events that lead to each other, from cause to effect.
+
+    A journal keeps what it is told, so a source may name causes in a circle. Each event is in at most one knot.
+    """
+    after: dict[str, list[str]] = {}
+    for link in links:
+        after.setdefault(link.cause, []).append(link.effect)
+    return tuple(_way_round(knot, after) for knot in _knots(after))
+
+
+def _knots(after: Mapping[str, list[str]]) -> list[set[str]]:
+    """Return the strongly connected events: those that come before each other. Kosaraju's two passes, no recursion."""
+    before: dict[str, list[str]] = {}
+    for cause, effects in after.items():
+        for effect in effects:
+            before.setdefault(effect, []).append(cause)
+    seen: set[str] = set()
+    finished = [name for start in after for name in _finishing(start, after, seen)]
+    done: set[str] = set()
+    knots = []
+    for start in reversed(finished):
+        knot = set(_finishing(start, before, done))
+        if len(knot) > 1 or (knot and start in after.get(start, ())):
+            knots.append(knot)
+    return knots
+
+
+def _finishing(start: str, after: Mapping[str, list[str]], seen: set[str]) -> list[str]:
+    """Return what is in reach and was not seen, each behind all that it leads to."""
+    if start in seen:
+        return []
+    seen.add(start)
+    found, trail = [], [(start, iter(after.get(start, ())))]
+    while trail:
+        at, others = trail[-1]
+        fresh = next((other for other in others if other not in seen), None)
+        if fresh is None:
+            found.append(at)
+            trail.pop()
+        else:
+            seen.add(fresh)
+            trail.append((fresh, iter(after.get(fresh, ()))))
+    return found
+
+
+def _way_round(knot: set[str], after: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """Return a shortest way from the first event of a knot back to it."""
+    first = next(name for name in after if name in knot)
+    came_from: dict[str, str] = {}
+    waiting = deque([first])
+    while first not in came_from:
+        at = waiting.popleft()
+        for other in after.get(at, ()):
+            if other in knot and other not in came_from:
+                came_from[other] = at
+                waiting.append(other)
+    way = [came_from[first]]
+    while way[-1] != first:
+        way.append(came_from[way[-1]])
+    return tuple(reversed(way))
 
 
 def _grouped(links: Iterable[CausalLink], *, by_effect: bool) -> dict[str, list[CausalLink]]:

@@ -6,11 +6,11 @@ blamed. Growing parts share their memory between forks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, overload
 
 import msgspec
 
@@ -64,7 +64,7 @@ _freeze = msgspec.json.Encoder().encode
 _thaw = msgspec.json.Decoder(_Frozen).decode
 
 
-class _Shared:
+class _Shared(Sequence[ContextItem]):
     """A list that only grows, shared between forks until one of them grows differently."""
 
     __slots__ = ("_items", "_length")
@@ -84,6 +84,15 @@ class _Shared:
 
     def __len__(self) -> int:
         return self._length
+
+    @overload
+    def __getitem__(self, at: int) -> ContextItem: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ContextItem]: ...
+    def __getitem__(self, at: int | slice) -> ContextItem | list[ContextItem]:
+        if isinstance(at, slice):
+            return [self._items[place] for place in range(self._length)[at]]
+        return self._items[range(self._length)[at]]
 
     def __iter__(self) -> Iterator[ContextItem]:
         return iter(self._items[: self._length])
@@ -319,6 +328,14 @@ class RunState:
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as contract §3 names it; what no event said is null, an empty list or an empty object."""
+        parts = self.parts()
+        copied = {name: list(parts[name]) for name in ("children", "tools")}
+        known = {name: dict(inner) for name, inner in parts["known"].items()}
+        context = [msgspec.structs.asdict(item) for item in self.context]
+        return {**parts, **copied, "known": known, "grades": dict(self._grades), "context": context}
+
+    def parts(self) -> dict[str, Any]:
+        """Return the same without copying what grows with the run."""
         return {
             "stream": self.stream,
             "version": self.version,
@@ -331,14 +348,14 @@ class RunState:
                 for call in self._open.values()
             ],
             "last_decision": self._last,
-            "known": {"results": dict(self._results), "memory": dict(self._memory)},
+            "known": {"results": self._results, "memory": self._memory},
             "failures": {
                 tool: {name: value for name, (value, _) in entry.items()} for tool, entry in self._failures.items()
             },
-            "children": list(self._children),
-            "grades": dict(self._grades),
+            "children": self._children,
+            "grades": self._grades,
             "totals": {name: self._total(name) for name in _TOTALS},
-            "context": [msgspec.structs.asdict(item) for item in self.context],
+            "context": self.context,
         }
 
     def summary(self) -> dict[str, Any]:
@@ -355,6 +372,11 @@ class RunState:
         call, result = next(reversed(self._closed.items()), (None, 0))
         return call if result == self.version else None
 
+    @property
+    def compactions(self) -> Sequence[tuple[int, frozenset[int]]]:
+        """Return the version of each compaction with those of the events it took out of the context, oldest first."""
+        return self._compactions
+
     def known_results(self) -> dict[str, dict[str, Any]]:
         """Return `known.results` of `to_json`, without building the rest."""
         return dict(self._results)
@@ -365,11 +387,15 @@ class RunState:
 
     def blame(self) -> dict[str, int]:
         """Return the version that set each leaf of `to_json`, by JSON Pointer."""
+        return aggregate.blame_of(self.to_json(), self.set_by())
+
+    def set_by(self) -> dict[str, int]:
+        """Return the version of each leaf that stands in no object with a version of its own."""
         explicit = {"/" + name: version for name, (_, version) in self._leaves.items()}
         for tool, entry in self._failures.items():
             for name, (_, version) in entry.items():
                 explicit[f"/failures/{aggregate.escaped(tool)}/{name}"] = version
-        return aggregate.blame_of(self.to_json(), explicit)
+        return explicit
 
     def removed_at(self, pointer: str, gone: Any) -> int | None:
         """Return the result that closed a call, or the compaction that dropped an item from the context."""

@@ -25,6 +25,7 @@ from journal.store import EventStore
 _PROBLEMS_TOLD = 5
 
 OnFile = Callable[["FileReport"], None]
+OnReading = Callable[[str, int], None]
 
 
 class RunReport(msgspec.Struct, kw_only=True):
@@ -63,13 +64,14 @@ class Report(msgspec.Struct, kw_only=True):
 
 @dataclass(kw_only=True)
 class Importer:
-    """Imports files into one project's journal."""
+    """Imports files into one project's journal. `on_reading` hears of each file how many events were read so far."""
 
     store: EventStore
     format_name: str | None = None
     replace: bool = False
     clock: Callable[[], datetime] = utc_now
     formats: tuple[Format, ...] = field(default_factory=load_formats)
+    on_reading: OnReading = lambda _name, _events: None
 
     def run(self, files: Iterable[Found], *, on_file: OnFile = lambda _report: None) -> Report:
         """Import every file, telling `on_file` of each as it is done."""
@@ -84,6 +86,7 @@ class Importer:
         if found.refused:
             return FileReport(path=found.name, format=None, status="refused", reason=found.refused)
         known: Format | None = None
+        self.on_reading(found.name, 0)
         try:
             source = found.source()
             known = self._format_of(source)
@@ -107,9 +110,7 @@ class Importer:
         return next((reason for known in self.formats if (reason := known.companion(source))), None)
 
     def _take(self, name: str, source: Source, known: Format) -> FileReport:
-        prepared = [
-            self._prepare(draft, known) for draft in known.read(source)
-        ]  # all of it, before anything is written
+        prepared = list(self._prepared(name, source, known))  # all of it, before anything is written
         if not prepared:
             told = _told(source)
             raise ImportRefused(f"no run in it{': ' + told if told else ''}")
@@ -124,6 +125,14 @@ class Importer:
             added=sum(done.added for done in written),
             left_out=len(source.problems),
         )
+
+    def _prepared(self, name: str, source: Source, known: Format) -> Iterator[Prepared | RecordedRun]:
+        events = 0
+        for draft in known.read(source):
+            one = self._prepare(draft, known)
+            events += len(one.events if isinstance(one, RecordedRun) else one.drafts)
+            self.on_reading(name, events)
+            yield one
 
     def _write(self, one: Prepared | RecordedRun, now: datetime) -> Written:
         if isinstance(one, RecordedRun):

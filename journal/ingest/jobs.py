@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from time import monotonic
 from typing import Any, Final
@@ -29,10 +29,16 @@ MAX_TOGETHER_BYTES: Final = 512 * 2**20
 MAX_FILES: Final = 500
 _WRITE_SECONDS: Final = 1.0
 _LOOSE: Final = "files"
+_DEEPEST: Final = 8
 
 
-def submit(*, project: str, user_id: int | None, uploads: Iterable[UploadedFile[Any]]) -> Job:
+def submit(
+    *, project: str, user_id: int | None, uploads: Iterable[UploadedFile[Any]], paths: Sequence[str] = ()
+) -> Job:
     """Keep the uploads and write the job that imports them; the caller wakes a worker.
+
+    `paths` are the files' places below the folder they were chosen with, one for each, since uploads themselves carry
+    only a name: formats look for what lies beside a file.
 
     Raises:
         ImportRefused: there is none, there are too many, or one is too large; nothing is kept.
@@ -54,7 +60,9 @@ def submit(*, project: str, user_id: int | None, uploads: Iterable[UploadedFile[
                 f"{file.name}: {file.size:,} bytes, the limit of this page is {MAX_UPLOAD_BYTES:,}; `nagare import`"
                 " takes larger ones"
             )
-    kept = _keep_all(files)
+    kept = _keep_all(
+        files, paths if len(paths) == len(files) else [_place(file.name or "").rpartition("/")[2] for file in files]
+    )
     with transaction.atomic():  # a worker finds the job whole, or not at all
         job = jobs.enqueue(kind=KIND, project=project, user_id=user_id, arguments={"files": kept}, unit="files")
         Job.objects.filter(id=job.id).update(total=len(kept))
@@ -62,17 +70,22 @@ def submit(*, project: str, user_id: int | None, uploads: Iterable[UploadedFile[
     return job
 
 
-def _keep_all(files: Iterable[UploadedFile[Any]]) -> list[dict[str, str]]:
+def _keep_all(files: Iterable[UploadedFile[Any]], paths: Iterable[str]) -> list[dict[str, str]]:
     """Store the uploads; where one cannot be, none is."""
     folder, kept = f"imports/{uuid7()}", []
     try:
-        for at, file in enumerate(files):
-            name = PurePosixPath((file.name or "file").replace("\\", "/")).name.replace("\x00", "") or "file"
-            kept.append({"name": name[:200], "stored": default_storage.save(f"{folder}/{at}", file)})
+        for at, (file, path) in enumerate(zip(files, paths, strict=True)):
+            kept.append({"name": _place(path), "stored": default_storage.save(f"{folder}/{at}", file)})
     except BaseException:
         _remove(kept)
         raise
     return kept
+
+
+def _place(path: str) -> str:
+    """Return where a file lies among the others: names only, none of which leads up. Nothing is stored under it."""
+    parts = [part for part in path.replace("\\", "/").replace("\x00", "").split("/") if part not in ("", ".", "..")]
+    return "/".join(part[:200] for part in parts[-_DEEPEST:]) or "file"
 
 
 def _remove(kept: Iterable[Mapping[str, str]]) -> None:
@@ -103,7 +116,7 @@ class ImportKind:
         """Import a step's files. Reports of a try that was cut short are replaced by this one's."""
         before = (job.result or {}).get("files", [])[:done]
         reports = _Reports(job, msgspec.convert(before, list[FileReport]))
-        importer = Importer(store=get_store(job.project_id or DEFAULT_PROJECT))
+        importer = Importer(store=get_store(job.project_id or DEFAULT_PROJECT), on_reading=reports.reading)
         importer.run(_found(job, step), on_file=reports.add)
         return reports.finish()
 
@@ -146,7 +159,7 @@ def _free_name(taken: dict[str, bytes], name: str) -> str:
     at = 2
     free = name
     while free in taken:
-        free, at = f"{PurePosixPath(name).stem} ({at}){PurePosixPath(name).suffix}", at + 1
+        free, at = str(PurePosixPath(name).with_stem(f"{PurePosixPath(name).stem} ({at})")), at + 1
     return free
 
 
@@ -156,7 +169,19 @@ class _Reports:
     def __init__(self, job: Job, before: list[FileReport]) -> None:
         self._job = job
         self._reports = before
-        self._written = -_WRITE_SECONDS
+        self._reading: dict[str, Any] | None = None
+        self._begun = monotonic()
+        self._written = self._begun - _WRITE_SECONDS
+
+    def reading(self, name: str, events: int) -> None:
+        """Say which file is being read, and how far.
+
+        Raises:
+            JobLost: it was cancelled, or another worker has it.
+        """
+        self._reading = {"path": name, "events": events}
+        if self._is_due() and monotonic() - self._begun >= _WRITE_SECONDS:
+            self._beat(with_result=True)
 
     def add(self, report: FileReport) -> None:
         """Take one in, and say how far the job is.
@@ -165,17 +190,23 @@ class _Reports:
             JobLost: it was cancelled, or another worker has it.
         """
         self._reports.append(report)
-        self._beat(with_result=monotonic() - self._written >= _WRITE_SECONDS)
+        self._reading = None
+        self._beat(with_result=self._is_due())
 
     def finish(self) -> int:
         """Write all of it, and return how many files there are: the next step begins behind them."""
         self._beat(with_result=True)
         return len(self._reports)
 
+    def _is_due(self) -> bool:
+        return monotonic() - self._written >= _WRITE_SECONDS
+
     def _beat(self, *, with_result: bool) -> None:
         if with_result:
             self._written = monotonic()
-            self._job.result = msgspec.to_builtins({"files": self._reports, "totals": totals(self._reports)})
+            self._job.result = msgspec.to_builtins(
+                {"files": self._reports, "totals": totals(self._reports), "reading": self._reading}
+            )
         done = len(self._reports)
         total = max(self._job.total or 0, done)
         jobs.beat(self._job, done=done, total=total, result=self._job.result if with_result else None)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.constants import OnConflict
 
 
-def insert(model: type[models.Model], rows: Sequence[object], *, ignore_conflicts: bool = False) -> None:
+def insert(
+    model: type[models.Model], rows: Sequence[object], *, ignore_conflicts: bool = False, using: str = DEFAULT_DB_ALIAS
+) -> None:
     """Insert new rows of a model whose columns need no conversion: text, numbers, booleans and keys.
 
     A row is any object with the model's attributes. Primary keys are the database's and are not set on the objects.
     """
     if not rows:
         return
+    connection = connections[using]
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
     names = [field.attname for field in fields]
     quote = connection.ops.quote_name

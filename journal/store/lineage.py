@@ -1,7 +1,8 @@
-"""Causes and effects over all streams of a project, walked in the database: two queries, however deep, and bounded.
+"""Causes and effects over all streams of a project, walked in the database: bounded, in few queries, however deep.
 
 The links are a read model (`journal_cause`), filled by the projection `causes` from what each event says of its causes.
-A cause that the journal does not hold is reported as missing; a cycle ends where it closes.
+A cause that the journal does not hold is reported as missing; a cycle ends where it closes. `walk` follows everything
+in reach; `around` reads what a page shows of one event, in one statement that the page may join with its own rows.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
+import msgspec
 from django.db import connections
 
-from journal.domain.lineage import CausalLink, Walk, ancestors, descendants
+from journal.domain.lineage import Around, CausalLink, Walk, ancestors, descendants
 
 MOST: Final = 10_000
 """Events a walk may touch; past it the walk says that it was cut."""
@@ -22,20 +24,29 @@ _PAGE: Final = 500
 _LIVE: Final = "COALESCE((SELECT generation FROM journal_checkpoint WHERE name = 'causes'), 0)"
 
 # UNION, not UNION ALL: an event is visited once, so diamonds do not multiply and a cycle ends. The order of visits is
-# nearest first. Where the limit stands differs: SQLite and MariaDB stop a recursion by a limit inside it, PostgreSQL
-# knows only the outer one and computes no more rows than that fetches.
-_INSIDE: Final = """
-WITH RECURSIVE walk(id) AS (
-    SELECT {start} UNION SELECT link.{next} FROM journal_cause link JOIN walk ON link.{at} = walk.id
+# nearest first. It starts at the event's own row, whose column has the type and the collation that the recursion needs.
+# Where a bound stands differs. SQLite and MySQL stop a recursion by a limit inside it. PostgreSQL knows only one
+# outside and computes no more rows than that fetches. MariaDB knows only one outside and computes all rows, level by
+# level, down to `max_recursive_iterations` (1,000), which for a longer walk has to be raised.
+_WALK: Final = """{name}(id) AS (
+    SELECT event_id FROM journal_event WHERE project = %s AND event_id = %s
+    UNION
+    SELECT link.{next} FROM journal_cause link JOIN {name} ON link.{at} = {name}.id
     WHERE link.generation = {live} AND link.project = %s {inner}
-)
-SELECT id FROM walk {outer}
-"""
+)"""
 
 
-def walk(
-    project: str, event_id: str, *, direction: Literal["up", "down"], most: int = MOST, using: str = "default"
-) -> Walk:
+Direction = Literal["up", "down"]
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """A query without its last semicolon, for use as a table of another one, and its values."""
+
+    sql: str
+    values: tuple[Any, ...]
+
+
+def walk(project: str, event_id: str, *, direction: Direction, most: int = MOST, using: str = "default") -> Walk:
     """Return every event in reach of one, its own distance 0, with the links among them."""
     reached = _reached(project, event_id, direction, most + 1, using)
     links = _links(project, reached[:most], direction, using)
@@ -44,26 +55,36 @@ def walk(
     return pure(event_id, links, present=frozenset(present), most=most)
 
 
-def _reached(project: str, event_id: str, direction: str, most: int, using: str) -> list[str]:
-    inside = connections[using].vendor in ("sqlite", "mysql")
-    limit = f"LIMIT {int(most)}"
-    sql = _INSIDE.format(
-        start="CAST(%s AS CHAR(36))" if connections[using].vendor == "mysql" else "%s" + _cast(using),
+def reach_sql(project: str, event_id: str, *, direction: Direction, most: int, using: str = "default") -> Statement:
+    """Return the query for the ids of the nearest `most` events in reach, the event itself among them."""
+    sql = f"WITH RECURSIVE {_walk('walk', direction, most, using)} SELECT id FROM walk LIMIT {int(most)}"  # noqa: S608
+    return Statement(sql=sql, values=(project, event_id, project))
+
+
+def _walk(name: str, direction: Direction, most: int, using: str) -> str:
+    return _WALK.format(
+        name=name,
         next="cause" if direction == "up" else "effect",
         at="effect" if direction == "up" else "cause",
         live=_LIVE,
-        inner=limit if inside else "",
-        outer="" if inside else limit,
+        inner=f"LIMIT {int(most)}" if _stops_inside(using) else "",
     )
-    return [row[0] for row in _rows(sql, [event_id, project], using)]
 
 
-def _cast(using: str) -> str:
-    """PostgreSQL wants to know the type of a bare parameter that a column is joined with."""
-    return "::varchar" if connections[using].vendor == "postgresql" else ""
+def _stops_inside(using: str) -> bool:
+    connection: Any = connections[using]
+    return connection.vendor == "sqlite" or (connection.vendor == "mysql" and not connection.mysql_is_mariadb)
 
 
-def _links(project: str, ids: Sequence[str], direction: str, using: str) -> list[CausalLink]:
+def _reached(project: str, event_id: str, direction: Direction, most: int, using: str) -> list[str]:
+    connection: Any = connections[using]
+    statement = reach_sql(project, event_id, direction=direction, most=most, using=using)
+    is_mariadb = connection.vendor == "mysql" and connection.mysql_is_mariadb
+    deeper = f"SET STATEMENT max_recursive_iterations = {int(most)} FOR " if is_mariadb else ""
+    return [row[0] for row in _rows(deeper + statement.sql, statement.values, using)]
+
+
+def _links(project: str, ids: Sequence[str], direction: Direction, using: str) -> list[CausalLink]:
     column = "effect" if direction == "up" else "cause"
     found = []
     for page in _pages(ids):
@@ -98,3 +119,153 @@ def _rows(sql: str, values: Sequence[Any], using: str) -> list[tuple[Any, ...]]:
     with connections[using].cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())
+
+
+# --- Around one event -------------------------------------------------------------------------------------------------
+
+NEAREST: Final = 60
+"""Events whose links `around` reads: the nearest ones."""
+
+COUNTED: Final = 500
+"""Where `around` stops counting: a total of one more says "more than"."""
+
+SIDES: Final = 12
+"""Direct effects and siblings that `around` reads, of each."""
+
+_LINKS: Final = 600
+
+COLUMNS: Final = ("what", "cause", "effect", "kind", "certainty", "number", "other", "held")
+"""What a row of `around_sql` has: `other` is the link's end that is farther away, `held` whether the journal has it.
+
+`number` is the link's place in the table, or a total where `what` is not the name of a part of the answer.
+"""
+
+
+# Reading newest links first keeps those of the event itself where a bound cuts. A part with a limit stands in a SELECT
+# of its own, since SQLite has no brackets around the parts of a UNION. The table's own order is that of recording.
+_AROUND: Final = """WITH RECURSIVE {walks}
+SELECT part.what, part.cause, part.effect, part.kind, part.certainty, part.number, part.other,
+    CASE WHEN event.event_id IS NULL THEN 0 ELSE 1 END AS held
+FROM (
+    SELECT * FROM (
+        SELECT 'links' AS what, link.cause, link.effect, link.kind, link.certainty, link.id AS number,
+            link.cause AS other
+        FROM journal_cause link JOIN (SELECT id FROM up LIMIT {nearest}) near ON link.effect = near.id
+        WHERE link.generation = {live} AND link.project = %s
+        ORDER BY link.id DESC LIMIT {links}
+    ) links
+    UNION ALL SELECT 'nearest', '', id, '', '', 0, '' FROM (SELECT id FROM up LIMIT {nearest}) nearest
+    UNION ALL SELECT 'reach', '', '', '', '', COUNT(*) - 1, '' FROM (SELECT id FROM up LIMIT {counted}) reach
+    UNION ALL SELECT 'read_until', '', '', '', '', COALESCE(MAX(position), 0), ''
+        FROM journal_checkpoint WHERE name = 'causes'
+    {sides}
+) part LEFT JOIN journal_event event ON event.project = %s AND event.event_id = part.other
+"""
+
+# Of siblings those nearest to the event in the order of recording, before it and after it: an event that thousands were
+# caused by is as cheap as any.
+_SIDES: Final = """
+    UNION ALL SELECT * FROM (
+        SELECT 'effects', cause, effect, kind, certainty, id, effect AS other FROM journal_cause
+        WHERE generation = {live} AND project = %s AND cause = %s ORDER BY id LIMIT {few}
+    ) effects
+    UNION ALL SELECT 'effect_count', '', '', '', '', COUNT(DISTINCT effect), '' FROM (
+        SELECT effect FROM journal_cause WHERE generation = {live} AND project = %s AND cause = %s LIMIT {more}
+    ) effect_count
+    UNION ALL SELECT * FROM (
+        SELECT 'siblings', link.cause, link.effect, link.kind, link.certainty, link.id, link.effect AS other
+        FROM journal_cause link JOIN ({direct}) direct ON link.cause = direct.cause
+        WHERE link.generation = {live} AND link.project = %s AND link.id < direct.id
+        ORDER BY link.id DESC LIMIT {half}
+    ) earlier
+    UNION ALL SELECT * FROM (
+        SELECT 'siblings', link.cause, link.effect, link.kind, link.certainty, link.id, link.effect AS other
+        FROM journal_cause link JOIN ({direct}) direct ON link.cause = direct.cause
+        WHERE link.generation = {live} AND link.project = %s AND link.id > direct.id
+        ORDER BY link.id LIMIT {half}
+    ) later
+    UNION ALL SELECT 'sibling_count', '', '', '', '', COUNT(DISTINCT effect), '' FROM (
+        SELECT link.effect FROM journal_cause link JOIN ({direct}) direct ON link.cause = direct.cause
+        WHERE link.generation = {live} AND link.project = %s AND link.effect <> %s LIMIT {more}
+    ) sibling_count
+"""
+
+_DIRECT: Final = (
+    "SELECT id, cause FROM journal_cause"  # noqa: S608 - constants
+    f" WHERE generation = {_LIVE} AND project = %s AND effect = %s ORDER BY id LIMIT 1"
+)
+
+_COUNT_BELOW: Final = """
+    UNION ALL SELECT 'reach_below', '', '', '', '', COUNT(*) - 1, '' FROM (SELECT id FROM down LIMIT {counted}) below
+"""
+
+_READ_BELOW: Final = """
+    UNION ALL SELECT 'nearest_below', '', id, '', '', 0, '' FROM (SELECT id FROM down LIMIT {nearest}) nearest_below
+    UNION ALL SELECT * FROM (
+        SELECT 'below', link.cause, link.effect, link.kind, link.certainty, link.id, link.effect AS other
+        FROM journal_cause link JOIN (SELECT id FROM down LIMIT {nearest}) near ON link.cause = near.id
+        WHERE link.generation = {live} AND link.project = %s
+        ORDER BY link.id LIMIT {links}
+    ) below
+"""
+
+Below = Literal["", "count", "read"]
+
+
+def around_sql(project: str, event_id: str, *, below: Below = "", using: str = "default") -> Statement:
+    """Return the one query for what stands around an event; its rows have `COLUMNS` and go into `around_of`.
+
+    `below` asks how many events it led to, directly or not, and for the links of the nearest of them. At most some
+    1,400 rows, whatever the length of chains and the number of effects. It is for SQLite, PostgreSQL and MySQL.
+    """
+    here = (project, event_id)
+    sides = _SIDES + (_COUNT_BELOW if below else "") + (_READ_BELOW if below == "read" else "")
+    walks = [_walk("up", "up", COUNTED + 2, using), *([_walk("down", "down", COUNTED + 2, using)] if below else ())]
+    values = [*[*here, project] * len(walks), project]
+    values += [*here, *here, *here, project, *here, project, *here, *here]
+    values += [project] if below == "read" else []
+    bounds: dict[str, Any] = {"nearest": NEAREST, "links": _LINKS, "counted": COUNTED + 2, "more": COUNTED + 1}
+    bounds |= {"live": _LIVE, "direct": _DIRECT, "few": SIDES, "half": SIDES // 2}
+    sql = _AROUND.format(**bounds, walks=", ".join(walks), sides=sides.format(**bounds))
+    return Statement(sql=sql, values=(*values, project))
+
+
+def around_of(event_id: str, rows: Iterable[Sequence[Any]]) -> Around:
+    """Put together what `around_sql` found, in whatever order the database gave it."""
+    links: dict[str, list[CausalLink]] = {"links": [], "effects": [], "siblings": [], "below": []}
+    ids: dict[str, set[str]] = {"nearest": set(), "nearest_below": set(), "missing": set()}
+    totals: dict[str, int] = {}
+    for what, cause, effect, kind, certainty, number, other, held in sorted(rows, key=_place):
+        if what in ids:
+            ids[what].add(effect)
+        elif what not in links:
+            totals[what] = int(number)
+        else:
+            links[what].append(CausalLink(cause=cause, effect=effect, kind=kind, certainty=certainty))
+            ids["missing"].update(() if held else (other,))
+    return Around(
+        event=event_id,
+        links=tuple(links["links"]),
+        effects=tuple(links["effects"]),
+        siblings=tuple(link for link in links["siblings"] if link.effect != event_id),
+        below=tuple(links["below"]),
+        nearest=frozenset(ids["nearest"]),
+        nearest_below=frozenset(ids["nearest_below"]),
+        missing=frozenset(ids["missing"]),
+        reach=totals.get("reach", 0),
+        reach_below=totals.get("reach_below"),
+        effect_count=totals.get("effect_count", 0),
+        sibling_count=totals.get("sibling_count", 0),
+        read_until=totals.get("read_until", 0),
+        is_cut=max(len(links["links"]), len(links["below"])) >= _LINKS,
+    )
+
+
+def around(project: str, event_id: str, *, below: Below = "", using: str = "default") -> Around:
+    """Return what stands around an event, in one query. What may be asked for is that of `around_sql`."""
+    statement = around_sql(project, event_id, below=below, using=using)
+    return around_of(event_id, _rows(statement.sql, statement.values, using))
+
+
+def _place(row: Sequence[Any]) -> tuple[str, int]:
+    return row[0], int(row[5])

@@ -1,26 +1,20 @@
-// Puts the reader's theme on the root before the first paint, and lets the switch in the top bar change it.
+// Puts the reader's theme on the root before the first paint, and lets the switch in the top bar change it. The server
+// reads the same cookie (explorer/preferences.py), so without this script the theme of the settings holds as well.
 // Loaded in the head without `defer`: a deferred script would show the other theme for a moment.
 (() => {
   "use strict";
-  const KEY = "nagare-theme";
+  const COOKIE = "nagare-theme";
+  const YEAR_S = 31536000;
   const root = document.documentElement;
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
 
   function stored() {
-    try {
-      return localStorage.getItem(KEY);
-    } catch {
-      return null; // storage is switched off: the system's theme then
-    }
+    const found = document.cookie.split("; ").find((part) => part.startsWith(`${COOKIE}=`));
+    return found ? found.slice(COOKIE.length + 1) : null;
   }
 
   function keep(theme) {
-    try {
-      if (theme) localStorage.setItem(KEY, theme);
-      else localStorage.removeItem(KEY);
-    } catch {
-      // without storage the choice lasts as long as the page
-    }
+    document.cookie = `${COOKIE}=${theme || ""}; path=/; max-age=${theme ? YEAR_S : 0}; samesite=lax`;
   }
 
   function apply(theme) {
@@ -48,7 +42,7 @@
   }
 
   apply(stored());
-  addEventListener("storage", (event) => event.key === KEY && apply(event.newValue));
+  addEventListener("visibilitychange", () => document.hidden || apply(stored())); // another tab may have switched
   addEventListener("DOMContentLoaded", () => {
     for (const button of document.querySelectorAll("[data-theme-switch]")) {
       button.hidden = false;

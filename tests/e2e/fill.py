@@ -22,7 +22,8 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
-from explorer.models import EventLine, RunSummary  # noqa: E402
+from explorer.models import EventLine, RunMap, RunSummary  # noqa: E402
+from explorer.run_map import grown  # noqa: E402
 from journal.access import Role, add_project, add_user  # noqa: E402
 from journal.ingest import jobs  # noqa: E402
 from journal.models import Job  # noqa: E402
@@ -129,6 +130,7 @@ def _lengthen(run: RunSummary, events: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
     RunSummary.objects.filter(pk=run.pk).update(events=events)
+    RunMap.objects.filter(run=run).update(data=grown({}, list(EventLine.objects.filter(run=run).order_by("version"))))
 
 
 if __name__ == "__main__":

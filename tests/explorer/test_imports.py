@@ -152,6 +152,36 @@ def test_a_file_is_told_in_a_sentence() -> None:
     assert shown.sentence == "2 runs, 400 events."
 
 
+def test_what_is_being_read_says_how_far_it_is() -> None:
+    """The file, its events so far, and how many wait behind it; nothing of that once it is over."""
+    progress = {**result(line()), "reading": {"path": "logs/b.jsonl", "events": 1_200}}
+    made = job(result=progress, status="running", done=1, total=4)
+    html = signed_in().get(f"/import/{made.id}/").content.decode()
+    assert "logs/b.jsonl" in html
+    assert "1,200 events read so far." in html
+    assert "2 files more wait." in html
+    made.status = "cancelled"
+    made.save()
+    assert "read so far" not in signed_in().get(f"/import/{made.id}/").content.decode()
+
+
+def test_a_refused_file_comes_with_a_way_out() -> None:
+    """What was kept, and how a format is forced."""
+    made = job(result=result(line("bad.json", "refused", runs=[], reason="line 3: no JSON")), status="done")
+    html = signed_in().get(f"/import/{made.id}/").content.decode()
+    assert "Nothing of it was kept" in html
+    assert "--format NAME" in html
+
+
+def test_a_fragment_tells_the_screen_reader_and_the_page_does_not() -> None:
+    """The live region stands outside of what is exchanged, and changes at tenths of the way."""
+    made = job(result=result(line()), status="running", done=1, total=3)
+    client = signed_in()
+    fragment = client.get(f"/import/{made.id}/", headers={"HX-Request": "true"}).content.decode()
+    assert '<span hx-swap-oob="innerHTML:#job-said">Importing 3 files, 30 percent</span>' in fragment
+    assert "hx-swap-oob" not in client.get(f"/import/{made.id}/").content.decode()
+
+
 def test_of_too_many_files_the_refused_ones_are_listed() -> None:
     """They are what somebody must look at."""
     files = [line(f"{number}.json") for number in range(FILES_SHOWN + 3)]

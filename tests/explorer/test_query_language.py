@@ -41,10 +41,18 @@ def test_a_flag_in_quotation_marks_is_a_word() -> None:
     assert [term.key for term in parse('failed "failed"').terms] == ["failed", "text"]
 
 
-@pytest.mark.parametrize("text", ["-", "- x", "--", "a-b", "--x"])
-def test_a_lone_minus_is_a_word(text: str) -> None:
-    """Dashes that negate nothing are searched for, not refused."""
+@pytest.mark.parametrize("text", ["a-b", "--x", "x-"])
+def test_a_minus_in_a_word_is_part_of_it(text: str) -> None:
+    """Only the one in front of a term negates."""
     assert not parse(text).problems
+
+
+@pytest.mark.parametrize(("text", "left"), [("-", ""), ("- x", "x"), ("--", ""), ("x => y", "x y")])
+def test_signs_alone_are_shown_with_what_is_left(text: str, left: str) -> None:
+    """Dashes that negate nothing are a text, and a text of signs is found by no index."""
+    (problem,) = parse(text).problems
+    assert "a letter or a digit" in problem.message
+    assert problem.fixed == left
 
 
 def test_a_mistyped_key_is_shown_with_the_nearest_one() -> None:

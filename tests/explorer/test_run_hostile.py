@@ -29,7 +29,7 @@ CORPUS = {
     "terminal": "\x1b[31mred\x1b[0m\x1b]0;title\x07",
     "quotes": "\"'`><",
 }
-TABS = ("explain", "state", "diff", "payload", "causes")
+TABS = ("explain", "state", "diff", "payload", "context", "causes")
 OURS = {"hx-get", "hx-trigger", "hx-swap", "hx-target", "hx-disable", "hx-swap-oob"}
 
 

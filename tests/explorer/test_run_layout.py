@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.layout import BREAK, BUCKETS, MARKS, ROW, Arc, Mark, bucket_count, cause_graph, lane_of, minimap, percent
+from explorer.layout import FLAGS, MARKS, Mark, Minimap, bucket_count, minimap, percent
 
 _KINDS = (
     "reasoned",
@@ -34,7 +34,7 @@ def _run(events: int) -> list[Mark]:
 @pytest.mark.parametrize("events", [1, 2, MARKS, MARKS + 1, 2_000, 10**9])
 def test_the_drawing_is_bounded(events: int) -> None:
     """Whatever the run's length, the paths are short and stay within the drawing."""
-    drawn = minimap(_run(events), events=events, cursor=1, first_failure=None)
+    drawn = minimap(_run(events), events=events, cursor=1, failures=())
     paths = (drawn.decisions, drawn.people, drawn.tools, drawn.failures, drawn.model, drawn.context)
     assert sum(map(len, paths)) < 40_000
     for path in paths:
@@ -44,11 +44,11 @@ def test_the_drawing_is_bounded(events: int) -> None:
 
 
 def test_a_short_run_has_a_mark_for_each_event() -> None:
-    """Up to 240 events each decision is a diamond; beyond, decisions are bars of their number."""
-    assert minimap(_run(MARKS), events=MARKS, cursor=1, first_failure=None).decisions.count("M") == MARKS
-    long = minimap(_run(MARKS + 1), events=MARKS + 1, cursor=1, first_failure=None)
+    """Up to 200 events each decision is a diamond; beyond, one outline tells how many there are along the run."""
+    assert minimap(_run(MARKS), events=MARKS, cursor=1, failures=()).decisions.count("M") == MARKS
+    long = minimap(_run(MARKS + 1), events=MARKS + 1, cursor=1, failures=())
     assert long.is_bucketed
-    assert long.decisions.count("M") == BUCKETS
+    assert long.decisions == "M12 26H12V16H1268V26Z"
 
 
 def test_a_failure_is_never_merged_away() -> None:
@@ -57,15 +57,21 @@ def test_a_failure_is_never_merged_away() -> None:
         Mark(bucket=3, kind="tool_returned", count=900, context_bytes=0),
         Mark(bucket=3, kind="tool_failed", count=1, context_bytes=0),
     ]
-    assert minimap(marks, events=100_000, cursor=1, first_failure=None).failures
+    assert minimap(marks, events=100_000, cursor=1, failures=()).failures
+
+
+def test_many_failures_are_strokes() -> None:
+    """A cross for each would be a hedge; every column keeps its mark."""
+    failed = [Mark(bucket=at, kind="tool_failed", count=1, context_bytes=0) for at in range(200)]
+    assert minimap(failed[:20], events=100_000, cursor=1, failures=()).failures.count("l8 8") == 20
+    drawn = minimap(failed, events=100_000, cursor=1, failures=()).failures
+    assert (drawn.count("v8"), drawn.count("l8 8")) == (200, 0)
 
 
 def test_a_context_nobody_recorded_is_no_line() -> None:
     """Without sizes there is no area, not one of height zero."""
     assert (
-        minimap(
-            [Mark(bucket=0, kind="reasoned", count=1, context_bytes=0)], events=1, cursor=1, first_failure=None
-        ).context
+        minimap([Mark(bucket=0, kind="reasoned", count=1, context_bytes=0)], events=1, cursor=1, failures=()).context
         == ""
     )
 
@@ -83,31 +89,20 @@ def test_places_follow_versions(events: int, data: st.DataObject) -> None:
 )
 def test_the_axis_has_round_numbers(events: int, versions: list[int]) -> None:
     """Between the first and the last version stand a few round ones."""
-    assert [tick.version for tick in minimap([], events=events, cursor=1, first_failure=None).ticks] == versions
+    assert [tick.version for tick in minimap([], events=events, cursor=1, failures=()).ticks] == versions
 
 
 def test_a_flag_near_the_end_has_its_words_on_the_left() -> None:
     """The words of the flag never leave the drawing."""
-    assert minimap([], events=200, cursor=1, first_failure=199).flag_on_left
-    assert not minimap([], events=200, cursor=1, first_failure=20).flag_on_left
+    assert [flag.is_left for flag in _flags(199).flags] == [True]
+    assert [flag.is_left for flag in _flags(20).flags] == [False]
 
 
-def test_time_runs_down_and_lanes_are_by_kind() -> None:
-    """Rows stand below each other in their kind's lane, with room for a line under the cursor."""
-    graph = cause_graph(["started", "model_responded", "reasoned", "tool_returned"], [], cursor=2, broken=())
-    assert [node.y for node in graph.nodes] == [18, 18 + ROW, 18 + 2 * ROW, 18 + 3 * ROW + BREAK]
-    assert [node.x for node in graph.nodes] == sorted({node.x for node in graph.nodes})
-    assert lane_of("never heard of") == "input"
+def test_only_the_first_flag_has_words() -> None:
+    """Later failures are flags alone; there are never more than fit."""
+    assert [(flag.version, flag.words) for flag in _flags(60, 23, 60).flags] == [(23, "first failure"), (60, "")]
+    assert len(_flags(*range(1, 200)).flags) == FLAGS
 
 
-def test_links_of_one_look_are_one_path() -> None:
-    """Kinds and certainty decide how a link is drawn; inferred ones are never drawn as recorded."""
-    arcs = [
-        Arc(cause=0, effect=1, kind="triggered", certainty="recorded"),
-        Arc(cause=1, effect=2, kind="answers", certainty="recorded"),
-        Arc(cause=0, effect=2, kind="read", certainty="recorded"),
-        Arc(cause=0, effect=2, kind="quoted", certainty="inferred"),
-    ]
-    graph = cause_graph(["started", "model_responded", "reasoned"], arcs, cursor=2, broken=(0,))
-    assert {line.look: line.path.count("M") for line in graph.lines} == {"solid": 2, "read": 1, "inferred": 1}
-    assert graph.stubs.count("M") == 1
+def _flags(*failures: int) -> Minimap:
+    return minimap([], events=200, cursor=1, failures=failures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from explorer import timelines
 from explorer.queries.run_address import Address
-from explorer.tree import tree
+from explorer.tree import tree as tree_of
 from journal.domain.aggregate import fold
+from journal.domain.look import Look
 from journal.domain.run_state import RunState
 from journal.store import get_store
 from tests.coding_run import coding_run
@@ -24,6 +25,25 @@ if TYPE_CHECKING:
 __all__ = ["fresh_timelines"]
 
 pytestmark = pytest.mark.usefixtures("fresh_timelines")
+
+
+class _Told:
+    """A state that is what it is told to be."""
+
+    version = 9
+
+    def __init__(self, document: dict[str, Any], blame: dict[str, int]) -> None:
+        self._document, self._blame = document, blame
+
+    def to_json(self) -> dict[str, Any]:
+        return self._document
+
+    def blame(self) -> dict[str, int]:
+        return self._blame
+
+
+def tree(document: dict[str, Any], blame: dict[str, int]) -> tuple[Node, ...]:
+    return tree_of(Look(_Told(document, blame)))  # type: ignore[arg-type]
 
 
 def _nodes(nodes: tuple[Node, ...]) -> list[Node]:
@@ -126,6 +146,15 @@ class _Store:
         return [event for event in self._streams.get(stream, []) if after < event.version <= (until or 10**9)]
 
 
+class _Counting(_Store):
+    read = 0
+
+    def read_stream(self, stream: str, *, after: int = 0, until: int | None = None) -> list:  # type: ignore[type-arg]
+        found = super().read_stream(stream, after=after, until=until)
+        self.read += len(found)
+        return found
+
+
 def _recorded(count: int) -> list:  # type: ignore[type-arg]
     from journal.store.memory import MemoryStore  # noqa: PLC0415 - the store of this test alone
 
@@ -148,3 +177,34 @@ def test_an_address_that_makes_no_sense_is_the_usual_one() -> None:
     """Unknown tabs, ways of stepping and versions count as not said."""
     address = Address.of("agent_run-7", {"v": "x", "tab": "x", "scrub": "tool:"})
     assert (address.asked, address.tab, address.scrub) == (None, "explain", "all")
+
+
+def test_a_step_folds_one_event_however_far_apart_the_kept_states_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a jump into a long run, the next step begins where the last one was, and a step back nearly so."""
+    store = _Counting({"agent_run-7": _recorded(900)})
+    monkeypatch.setattr(timelines, "get_store", lambda _: store)
+    for version in (899, 200, 555):
+        timelines.state_at("p", "agent_run-7", version)
+    for version, most in ((556, 1), (557, 1), (540, 25), (556, 0), (200, 0)):
+        store.read = 0
+        assert timelines.state_at("p", "agent_run-7", version).version == version
+        assert store.read <= most, version
+
+
+def test_what_comes_after_is_read_along(db: None) -> None:
+    """Events behind the cursor cost no query of their own, and change nothing in the state before it."""
+    stream = put_coding_run(250)
+    with CaptureQueriesContext(connection) as queries:
+        moment = timelines.moment("default", stream, 100, back=10, ahead=60)
+    assert len(queries) == 1
+    assert moment is not None
+    assert (moment.before.version, moment.after().version, moment.before.version) == (99, 100, 99)
+    assert [event.version for event in moment.coming] == list(range(101, 161))
+
+
+def test_an_import_leaves_snapshots(db: None) -> None:
+    """The first reader of a long run begins at a snapshot, since bringing the list up to date has kept some."""
+    from journal.models import Snapshot  # noqa: PLC0415 - of this test alone
+
+    stream = put_coding_run(1_200)
+    assert set(Snapshot.objects.filter(stream=stream).values_list("version", flat=True)) == {1_000}

@@ -16,9 +16,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from explorer.models import RunSummary
 from explorer.queries import runs as queries
+from explorer.queries.run_values import Suggestion
+from explorer.query_language import parse
 from journal.access import Role, add_project, add_user
 from journal.store import get_store
 from tests.builders import event, started
+from tests.run_pages import part, put_coding_run, words
 
 NOW = datetime(2026, 11, 22, 13, 0, tzinfo=UTC)
 PAYLOADS = (
@@ -129,9 +132,7 @@ def test_a_value_that_no_run_has_leads_to_the_nearest() -> None:
     """The suggestion is the whole query with that one value exchanged."""
     run(1, tools=["edit_file"])
     page = queries.run_page("mine", q="message tool:edit_fil", before="", after="", now=NOW)
-    assert page.suggestion == queries.Suggestion(
-        typed="tool:edit_fil", near="edit_file", query="message tool:edit_file"
-    )
+    assert page.suggestion == Suggestion(typed="tool:edit_fil", near="edit_file", query="message tool:edit_file")
 
 
 def test_a_query_with_a_problem_is_not_run() -> None:
@@ -160,8 +161,23 @@ def test_counting_stops_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 6):
         run(number, agent="coder" if number % 2 else "ops")
     page = queries.run_page("mine", q="agent:coder", before="", after="", now=NOW)
-    assert page.match_sentence == "2 of the newest 3 runs match"
+    assert page.match_sentence == "about 2 match"
     assert page.tabs[0].count == "3+"
+
+
+def test_a_number_beyond_what_is_counted_is_estimated_and_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As dense as the newest lie among the ids; what matches of them is taken as its share of all."""
+    monkeypatch.setattr(queries, "COUNTED", 100)
+    RunSummary.objects.bulk_create(
+        RunSummary(
+            project="mine" if number % 2 else "theirs", stream=f"agent_run-{number}", category="agent_run", title="x",
+            status="answered", agent="coder" if number % 4 == 1 else "ops", started_us=number, newest_us=number,
+            position=number,
+        )
+        for number in range(1, 2_469)
+    )  # fmt: skip
+    assert queries.run_page("mine", q="", before="", after="", now=NOW).match_sentence == "about 1,240 match"
+    assert queries.run_page("mine", q="agent:coder", before="", after="", now=NOW).match_sentence == "about 620 match"
 
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
@@ -288,15 +304,20 @@ def test_rows_are_beyond_the_reach_of_htmx(client: Client) -> None:
     assert ("hx-disable" in dict(next(attrs for tag, attrs in tags if tag == "table"))) is True
 
 
+def _without_tokens(html: str) -> str:
+    """Return a page without what is new in each answer: the tokens of its forms."""
+    return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", html)
+
+
 def test_the_fragment_is_the_pages_own_part(client: Client) -> None:
     """The script gets exactly what the page holds there, and the tabs and the menu out of band."""
     for number in range(3):
         run(number)
     page = client.get("/runs/?q=message").content.decode()
     part = client.get("/runs/?q=message", headers={"HX-Request": "true"})
-    rows = part.content.decode().partition('<nav class="tabs')[0].strip()
+    rows = _without_tokens(part.content.decode()).partition('<div class="runs-tabs')[0].strip()
     assert rows.startswith('<div class="runs')
-    assert rows in page
+    assert rows in _without_tokens(page)
     assert part.content.decode().count("hx-swap-oob") == 2
     assert "HX-Request" in part["Vary"]
 
@@ -382,3 +403,95 @@ def test_a_run_is_only_running_while_it_is_heard_of() -> None:
     assert [row.is_live for row in page.rows] == [False, False, False]
     page = queries.run_page("mine", q="", before="", after="", now=NOW)
     assert [row.is_live for row in page.rows] == [True, True, False]
+
+
+# --- What a page weighs, and what stands beside the rows --------------------------------------------------------------
+
+
+def test_a_full_page_of_the_richest_rows_stays_within_its_elements(client: Client) -> None:
+    """Fifty synthetic children that failed, with titles from right to left: 1,500 elements at most."""
+    for number in range(queries.PAGE + 1):
+        run(
+            number, title="أضف قالب الفاتورة", tool_errors=3, first_error=4, synthetic=True, parent_run="agent_run-1",
+            subject="user-42", outcome="failure", status="aborted", agent="تحليل",
+            shape={"every": 1, "bars": [10, 20, 30], "failures": [2], "aborted": True},
+        )  # fmt: skip
+    assert len(Tags(client.get("/runs/?q=agent:*+errors:>0+-status:answered").content.decode()).found) <= 1_500
+
+
+def test_each_part_of_a_query_can_be_taken_out(client: Client) -> None:
+    """By a link to the query that is left, so that it works without a script."""
+    run(1)
+    html = client.get('/runs/?q=agent:coder -status:aborted "message 1"').content.decode()
+    found = re.findall(r'class="chip runs-part" href="/runs/\?q=([^"]*)"', html)
+    assert found == [
+        "-status%3Aaborted%20%22message%201%22", "agent%3Acoder%20%22message%201%22",
+        "agent%3Acoder%20-status%3Aaborted",
+    ]  # fmt: skip
+
+
+def test_a_query_that_is_not_understood_points_at_the_word(client: Client) -> None:
+    """The field says that it is wrong and why; the word stands marked in its query; the way out is a link."""
+    run(1)
+    html = client.get("/runs/?q=refund agnt:coder last:7d").content.decode()
+    assert 'refund <span class="query-word" dir="auto">agnt</span>:coder last:7d' in html
+    assert 'aria-invalid="true" aria-describedby="query-problem"' in html
+    assert 'Did you mean <a href="/runs/?q=refund%20agent%3Acoder%20last%3A7d">' in html
+
+
+def test_of_a_long_query_what_stands_around_the_word_is_shown() -> None:
+    """Far in, the place would be out of sight."""
+    problem = parse(f"{'word ' * 100}agnt:x {'more ' * 100}").problems[0]
+    assert problem.before.endswith("word ")
+    assert (problem.before[0], len(problem.before), problem.word, len(problem.behind)) == ("…", 121, "agnt", 120)
+
+
+def test_a_run_can_be_looked_at_beside_the_list(client: Client) -> None:
+    """The address keeps it: the page with `peek=` holds what the script puts in its place."""
+    put_coding_run(200, stream="agent_run-7", project="mine")
+    fragment = client.get("/runs/agent_run-7/peek/").content.decode()
+    page = client.get("/runs/?q=status:answered,running&peek=agent_run-7").content.decode()
+    assert words(fragment) in words(page)
+    assert 'href="/runs/agent_run-7/?v=23"' in fragment
+    assert "events more" in words(fragment)
+
+
+def test_a_glance_costs_two_queries_more_at_any_length(
+    client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    """Session, user, membership, the run, its first rows."""
+    put_coding_run(2_000, stream="agent_run-7", project="mine")
+    with django_assert_max_num_queries(5):
+        html = client.get("/runs/agent_run-7/peek/").content.decode()
+    assert html.count("peek-line") <= 52
+
+
+def test_a_run_of_another_project_is_not_looked_at(client: Client) -> None:
+    """Neither as a fragment nor beside the list."""
+    put_coding_run(20, stream="agent_run-7", project="theirs")
+    run(1)
+    assert client.get("/runs/agent_run-7/peek/").status_code == 404
+    assert "hidden" in part(client.get("/runs/?peek=agent_run-7").content.decode(), '<aside class="peek', ">")
+
+
+def test_the_height_of_rows_is_the_readers(client: Client) -> None:
+    """Said once by a form, kept in the browser, on the root before the first paint."""
+    run(1)
+    response = client.post("/settings/look/", {"density": "comfortable", "next": "/runs/?q=message"})
+    assert response["Location"] == "/runs/?q=message"
+    assert 'data-density="comfortable"' in client.get("/runs/").content.decode()
+
+
+def test_pages_keep_the_view_they_are_pages_of(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older, newer and glances stay in the tab."""
+    monkeypatch.setattr(queries, "PAGE", 2)
+    for number in range(5):
+        run(number, tool_errors=1)
+    html = client.get("/runs/?view=tool-failures").content.decode()
+    assert re.search(r'rel="next" href="\?view=tool-failures&amp;q=errors%3A%3E0&amp;before=', html)
+
+
+def test_a_view_that_is_not_there_is_said(client: Client) -> None:
+    """All runs stand there, and that they are not the view's."""
+    run(1)
+    assert "There is no such view." in client.get("/runs/?view=77").content.decode()

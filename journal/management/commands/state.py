@@ -1,41 +1,92 @@
-"""`nagare state`: what a run knew at a version."""
+"""`nagare state`: what a run knew at a version, or at a moment of time."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from journal.domain.aggregate import Repository
+from journal.domain.event import instant
+from journal.domain.moment import Occurred, occurred_by
+from journal.domain.text import amount
 from journal.management.base import Command as Base
-from journal.management.base import add_stream_argument, store_of
+from journal.management.base import add_stream_argument, store_of, wrong_usage
 
 
 class Command(Base):
     """Print a state."""
 
-    help = "Print the state of a run after an event (default: after the newest)."
+    help = "Print the state of a run after an event, or at a moment of time (default: after the newest event)."
     example = "nagare state agent_run-0192f0c1 --version 22 --json"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
         add_stream_argument(parser)
-        parser.add_argument("--version", type=int, metavar="N", dest="at", help="the event's number; 0 is before all")
+        place = parser.add_mutually_exclusive_group()
+        place.add_argument(
+            "--version", type=int, metavar="N", dest="version", help="the event's number; 0 is before all"
+        )
+        place.add_argument(
+            "--at", metavar="TIME", dest="moment", help="the last event that had occurred by then: 2026-11-22T18:55:03Z"
+        )
 
     def run(self, **options: Any) -> None:
         """Load and print."""
-        repository = Repository(store_of(options["project"]))
-        at = options["at"]
-        stream = options["stream"]
-        state = repository.load(stream) if at is None else repository.load_at_version(stream, at)
+        store, stream = store_of(options["project"]), options["stream"]
+        found = None
+        if options["moment"] is not None:
+            found = occurred_by(store.read_stream(stream), _moment(options["moment"]))
+        version = found.version if found else options["version"]
+        repository = Repository(store)
+        state = repository.load(stream) if version is None else repository.load_at_version(stream, version)
         blame = state.blame()
-        if options["json"]:
-            self.print_json({**state.to_json(), "blame": blame})
-            return
         document = state.to_json()
+        if options["json"]:
+            self.print_json({**document, "blame": blame, **({"at": _told(found, options["moment"])} if found else {})})
+            return
         self.say(f"{document['stream']} after event {document['version']}")
+        for line in _notes(found, options["moment"]) if found else ():
+            self.say(line)
         for pointer, value in _leaves(document, ""):
             self.say(f"{blame.get(pointer) or '':>7}  {pointer} = {value!r}")
+
+
+def _moment(text: str) -> datetime:
+    """Read an ISO time; one without a zone is UTC.
+
+    Raises:
+        CommandError: it is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise wrong_usage(f"--at {text!r} is no time; write it as 2026-11-22T18:55:03Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def _told(found: Occurred, asked: str) -> dict[str, Any]:
+    return {
+        "asked": asked,
+        "version": found.version,
+        "events_before_with_a_later_time": found.ahead,
+        "events_before_without_a_time": found.untimed,
+    }
+
+
+def _notes(found: Occurred, asked: str) -> list[str]:
+    """Return in words how a time led to the version."""
+    if found.begins is None:
+        return ["the source recorded no times, so no event can be found by one: this is the state before the first"]
+    if not found.version:
+        return [f"nothing had occurred by {asked}: the run begins at {instant(found.begins)}"]
+    notes = [f"the last that had occurred by {asked}"]
+    if found.ahead:
+        notes.append(f"clocks ran backwards: {amount(found.ahead, 'event')} before it tell a later time")
+    if found.untimed:
+        notes.append(f"of {amount(found.untimed, 'event')} before it no time is recorded")
+    return notes
 
 
 def _leaves(value: Any, pointer: str) -> list[tuple[str, Any]]:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +18,21 @@ from journal.domain.stream import ANY_VERSION
 from journal.models import ApiToken, Checkpoint, Project
 from journal.runtime.projection import catch_up_all
 from journal.store import get_store
-from tests.builders import event, failed, reasoned, responded, returned, started
+from tests.builders import NOON, event, failed, reasoned, responded, returned, started
 from tests.commands import Nagare, command, environment, session
 
 STREAM: Final = "agent_run-7"
 NAMES: Final = sorted(file.stem for file in Path("journal/management/commands").glob("[a-z]*.py"))
+
+
+@pytest.fixture
+def skewed(db: None) -> str:
+    """A journal with a run whose clock ran backwards once, and the run's name."""
+    Project.objects.create(slug="default", name="Default")
+    seconds = (0, 30, 10, 40)
+    events = [event(responded(), at=NOON + timedelta(seconds=at)) for at in seconds]
+    get_store("default").append("agent_run-skewed", events, expected_version=ANY_VERSION)
+    return "agent_run-skewed"
 
 
 @pytest.fixture
@@ -149,6 +160,24 @@ def test_the_state_has_every_name_of_the_contract_and_its_blame() -> None:
     assert told("state", STREAM, "--version", "0")["version"] == 0
 
 
+def test_a_state_at_a_time_is_that_of_the_last_event_by_then(skewed: str) -> None:
+    """`state --at` says which event it came to, and how many before it carry a later time."""
+    state = told("state", skewed, "--at", "2026-11-22T12:00:15Z")
+    assert state["version"] == state["at"]["version"] == 3
+    assert state["at"]["events_before_with_a_later_time"] == 1
+    assert "clocks ran backwards: 1 event before it tell a later time" in ran(
+        "state", skewed, "--at", "2026-11-22T12:00:15"
+    )
+    assert "nothing had occurred by 2026-11-22" in ran("state", skewed, "--at", "2026-11-22")
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", "2026-13-01", ""])
+def test_a_time_that_is_none_is_refused(skewed: str, wrong: str) -> None:
+    """The refusal says how a time is written."""
+    with pytest.raises(CommandError, match="write it as 2026-11-22T18:55:03Z"):
+        ran("state", skewed, "--at", wrong)
+
+
 @pytest.mark.usefixtures("journal")
 def test_a_version_that_is_not_there_is_refused() -> None:
     """The message says which there are."""
@@ -188,6 +217,7 @@ def test_projections_are_listed_with_their_lag_and_rebuilt() -> None:
     assert {name: (one["position"], one["lag"]) for name, one in listed.items()} == {
         "causes": (head, 0),
         "explorer": (head, 0),
+        "search": (head, 0),
     }
     Checkpoint.objects.update(position=head - 2)
     assert {one["lag"] for one in told("projections")["projections"]} == {2}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
 
 from journal.domain.event import Cause
-from journal.domain.lineage import CausalLink, ancestors, causes_of, descendants
+from journal.domain.lineage import CausalLink, ancestors, causes_of, cycles, descendants
 from tests.builders import reasoned, recorded, started
 
 _edges = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=40, unique=True)
@@ -56,3 +58,38 @@ def test_a_direct_cause_that_is_named_with_its_kind_keeps_it() -> None:
     direct, other = Cause(id="a", kind="authorised"), Cause(id="b", kind="read")
     (event,) = recorded([reasoned()], causation_id="a", causes=(other, direct))
     assert causes_of(event) == (direct, other)
+
+
+def reached(start: int, edges: list[tuple[int, int]]) -> set[int]:
+    """Return what some events lead to, one step and more: a plain search over a dict, the oracle of cycles."""
+    after: dict[int, list[int]] = {}
+    for cause, effect in edges:
+        after.setdefault(cause, []).append(effect)
+    seen: set[int] = set()
+    waiting = deque(after.get(start, ()))
+    while waiting:
+        at = waiting.popleft()
+        if at not in seen:
+            seen.add(at)
+            waiting.extend(after.get(at, ()))
+    return seen
+
+
+@given(_edges)
+def test_each_knot_of_events_that_lead_to_each_other_is_named_once(edges: list[tuple[int, int]]) -> None:
+    """By a way round of real links; an event stands in one exactly where it leads back to itself through others."""
+    found = cycles(links(edges))
+    for way in found:
+        steps = {(int(a), int(b)) for a, b in zip(way, (*way[1:], way[0]), strict=True)}
+        assert steps <= set(edges)
+        assert len(set(way)) == len(way)
+    knots = {frozenset(other for other in reached(node, edges) if node in reached(other, edges)) for node in range(13)}
+    assert len(found) == len(knots - {frozenset()})
+    assert all(any(set(map(int, way)) <= knot for knot in knots) for way in found)
+
+
+def test_a_long_chain_has_no_cycle_and_needs_no_recursion() -> None:
+    """Thousands of links in a row, and the same closed to a ring."""
+    chain = [(at, at + 1) for at in range(5_000)]
+    assert cycles(links(chain)) == ()
+    assert [len(way) for way in cycles(links([*chain, (5_000, 0)]))] == [5_001]

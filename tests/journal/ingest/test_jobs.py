@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,33 @@ def test_an_ended_job_does_not_run_again() -> None:
     job = submitted(upload("a.jsonl", session("a")))
     assert imports.run(job.id) is not None
     assert imports.run(job.id) is None
+
+
+def test_files_of_a_folder_keep_their_places_below_it() -> None:
+    """Formats look for what lies beside a file; a place that leads up or is absolute is taken for names alone."""
+    paths = ["logs/a.jsonl", "../../etc/b.jsonl", "C:\\x\\c.jsonl"]
+    uploads = [upload(path.rpartition("/")[2], session(path)) for path in paths]
+    job = imports.submit(project="default", user_id=None, uploads=uploads, paths=paths)
+    assert [entry["name"] for entry in job.arguments["files"]] == ["logs/a.jsonl", "etc/b.jsonl", "C:/x/c.jsonl"]
+    imports.run(job.id)
+    assert {file["status"] for file in files_of(job)} == {"imported"}
+
+
+def test_a_file_that_takes_long_says_how_many_events_were_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a second at most; nothing is being read when it is done."""
+    seen: list[Any] = []
+    ticks = count()
+    beat = jobs.beat
+
+    def watched(job: Job, **fields: Any) -> None:
+        seen.append((fields.get("result") or {}).get("reading"))
+        beat(job, **fields)
+
+    monkeypatch.setattr(jobs, "beat", watched)
+    monkeypatch.setattr(imports, "monotonic", lambda: float(next(ticks)))
+    imports.run(submitted(upload("a.jsonl", session("a"))).id)
+    assert any(reading and reading["path"] == "a.jsonl" and reading["events"] > 0 for reading in seen)
+    assert seen[-1] is None
 
 
 def test_a_large_archive_writes_its_reports_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

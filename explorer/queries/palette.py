@@ -1,0 +1,34 @@
+"""The runs that the palette offers: one query, a handful of rows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db.models import Q
+from django.urls import reverse
+
+from explorer import figures
+from explorer.models import RunSummary
+from explorer.outside import flat
+
+_MOST: Final = 8
+_LONGEST: Final = 200
+_TITLE: Final = 90
+
+
+def runs_called(project: str, asked: str) -> list[dict[str, str]]:
+    """Return the newest runs, or the newest of those whose title or stream has what is asked for."""
+    asked = asked.strip()[:_LONGEST]
+    found = RunSummary.objects.filter(project=project)
+    if asked:
+        found = found.filter(Q(title__icontains=asked) | Q(stream__icontains=asked))
+    return [
+        {
+            "title": flat(title)[:_TITLE],
+            "href": reverse("explorer:run", args=[stream]),
+            "note": f"{status}, {figures.counted(events, 'event')}",
+        }
+        for title, stream, status, events in found.order_by("-started_us", "-id").values_list(
+            "title", "stream", "status", "events"
+        )[:_MOST]
+    ]

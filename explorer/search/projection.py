@@ -1,0 +1,59 @@
+"""How the search index is filled: behind the journal, each event by itself.
+
+A projection of its own: it takes longer than the lists, and nobody who waits for a run to appear waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from explorer.models import SEARCH, SearchText
+from explorer.search import Document, get_index
+from explorer.search.text import content_of
+from journal.domain.event import RecordedEvent
+from journal.domain.stream import category
+from journal.runtime import read_model
+from journal.runtime.projection import projects
+
+_COLUMNS = ("project", "stream", "version", "event_id", "is_cut", "text")
+
+
+@projects
+class Search:
+    """Fills `SearchText`."""
+
+    name = SEARCH
+    code_version = 1
+
+    def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
+        """Index what the events say; one that says nothing has no row."""
+        documents = [document for document in map(_document, events) if document.text]
+        get_index().add(documents, generation=generation)
+
+    def discard(self, *, below: int, keep: Collection[int]) -> None:
+        """Delete old generations."""
+        read_model.discard([SearchText], below=below, keep=keep)
+
+    def digest(self, *, generation: int) -> str:
+        """Return a digest of the texts; words are made of them."""
+        texts = SearchText.every.filter(generation=generation).order_by("project", "stream", "version")
+        return read_model.digest((texts.values_list(*_COLUMNS).iterator(),))
+
+
+def is_listed(stream: str) -> bool:
+    """Return whether a stream is somebody's run: what the runtime keeps for itself is found inside it alone."""
+    kind = category(stream)
+    return kind not in ("alerts", "job") and not kind.startswith("process_")
+
+
+def _document(event: RecordedEvent) -> Document:
+    content = content_of(event.payload)
+    return Document(
+        project=event.project,
+        stream=event.stream,
+        version=event.version,
+        event_id=event.id,
+        text=content.text,
+        is_cut=content.is_cut,
+        is_listed=is_listed(event.stream),
+    )

@@ -1,0 +1,72 @@
+"""Who is in a project, seen and changed by its admins. Accounts themselves are made by `nagare user add`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from journal.access.permissions import Role
+from journal.errors import JournalError
+from journal.models import Membership
+
+
+class MemberRefused(JournalError):
+    """A change of members that cannot be."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """A person and their role in a project."""
+
+    name: str
+    role: Role
+    is_active: bool
+
+
+def members_of(project: str) -> list[Member]:
+    """Return a project's members by name."""
+    rows = Membership.objects.filter(project_id=project).select_related("user").order_by("user__username")
+    return [Member(name=row.user.get_username(), role=Role(row.role), is_active=row.user.is_active) for row in rows]
+
+
+def set_role(project: str, name: str, role: Role) -> None:
+    """Give somebody who has an account a role in a project.
+
+    Raises:
+        MemberRefused: there is no such account, or the project would be without an admin.
+    """
+    with transaction.atomic():
+        user = get_user_model().objects.filter(username=name).first()
+        if user is None:
+            way = f"`nagare user add {name} --role {role} --project {project}` makes one"
+            raise MemberRefused(f"there is no account {name!r}; {way}")
+        if role is not Role.ADMIN:
+            _refuse_last_admin(project, name)
+        Membership.objects.update_or_create(project_id=project, user=user, defaults={"role": role.value})
+
+
+def remove_member(project: str, name: str) -> None:
+    """Take somebody out of a project; their account and what they did stay.
+
+    Raises:
+        MemberRefused: they are no member, or the only admin.
+    """
+    with transaction.atomic():
+        _refuse_last_admin(project, name)
+        gone, _ = Membership.objects.filter(project_id=project, user__username=name).delete()
+        if not gone:
+            raise MemberRefused(f"{name!r} is no member of {project}")
+
+
+def _refuse_last_admin(project: str, name: str) -> None:
+    """Locks the admins' rows, so that two of them cannot step down past each other."""
+    admins = Membership.objects.select_for_update().filter(project_id=project, role=Role.ADMIN.value)
+    names = [row.user.get_username() for row in admins.select_related("user")]
+    if names == [name]:
+        raise MemberRefused(f"{name!r} is the only admin of {project}; make somebody else one first")

@@ -1,0 +1,232 @@
+// The list holds a window of the run: rows come in at the end that is scrolled to and go at the other one, so that their
+// number stays the same whatever the length. For screen readers it is a list box whose selected option is the cursor.
+(() => {
+  "use strict";
+  if (!window.nagare?.run) return;
+  const run = nagare.run;
+  const MOST_ROWS = 80;
+  const AHEAD_PX = 320;
+
+  const byId = (id) => document.getElementById(id);
+  const count = (number) => number.toLocaleString("en");
+  const until = (row) => Number(row.id.slice(1));
+  const from = (row) => Number(row.dataset.first || until(row));
+  const rows = () => document.querySelectorAll("#wins .row");
+  const windows = () => [...document.querySelectorAll("#wins .win")];
+
+  let list = null;
+  let observer = null;
+  let request = null;
+
+  // A row may stand for several events: a model call and its response, or quiet ones.
+  function rowOf(number) {
+    const own = byId(`e${number}`);
+    if (own) return own;
+    for (const row of rows()) if (from(row) <= number && number <= until(row)) return row;
+    return null;
+  }
+  run.hasRow = (number) => Boolean(rowOf(number));
+
+  // --- The cursor ------------------------------------------------------------------------------------------------------
+
+  function mark(smooth) {
+    const box = byId("wins");
+    for (const row of box.querySelectorAll("[aria-current]")) row.removeAttribute("aria-current");
+    for (const row of box.querySelectorAll("[aria-selected=true]")) row.setAttribute("aria-selected", "false");
+    const row = rowOf(run.version);
+    if (!row) {
+      box.removeAttribute("aria-activedescendant");
+      return;
+    }
+    row.setAttribute("aria-current", "true");
+    row.setAttribute("aria-selected", "true");
+    box.setAttribute("aria-activedescendant", row.id);
+    reveal(row, smooth);
+  }
+
+  function reveal(row, smooth) {
+    const box = byId("rows");
+    if (box.scrollHeight <= box.clientHeight) {
+      if (byId("split").dataset.tab === "events") row.scrollIntoView({ block: "nearest" });
+      return;
+    }
+    const place = row.getBoundingClientRect();
+    const frame = box.getBoundingClientRect();
+    const margin = place.height * 2;
+    if (place.top >= frame.top + margin && place.bottom <= frame.bottom - margin) return;
+    const top = box.scrollTop + place.top - frame.top - frame.height / 2;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    box.scrollTo({ top, behavior: smooth && !still && Math.abs(top - box.scrollTop) < frame.height ? "smooth" : "auto" });
+  }
+
+  function markRail() {
+    const above = new Set(byId("at").dataset.ancestors.split(",").filter(Boolean).map(Number));
+    const lowest = above.size ? Math.min(...above) : Infinity;
+    for (const row of rows()) {
+      const [first, last] = [from(row), until(row)];
+      row.classList.toggle("row-ancestor", [...above].some((number) => first <= number && number <= last));
+      row.classList.toggle("row-rail", lowest <= last && first <= run.version);
+    }
+  }
+
+  // --- What screen readers hear ----------------------------------------------------------------------------------------
+
+  function name() {
+    const box = byId("wins");
+    box.setAttribute("role", "listbox");
+    box.setAttribute("aria-label", byId("list-words").textContent.replace(/\s+/g, " ").trim());
+    box.tabIndex = 0;
+    for (const win of windows()) win.setAttribute("role", "presentation");
+    for (const row of box.querySelectorAll(".row:not([role])")) {
+      row.setAttribute("role", "option");
+      row.setAttribute("aria-posinset", until(row));
+      row.setAttribute("aria-setsize", run.last);
+      row.setAttribute("aria-selected", "false");
+      row.tabIndex = -1;
+    }
+  }
+
+  // The cursor is the box's; a click on a row leaves the focus there.
+  function held(event) {
+    if (event.target.closest(".row")) byId("wins").focus({ preventScroll: true });
+  }
+
+  function entered(event) {
+    if (event.key !== "Enter" || event.target.id !== "wins") return;
+    event.preventDefault();
+    if (byId("split").dataset.tab === "events") return run.go(run.version, { jump: true, changes: { tab: null } });
+    byId("panel").tabIndex = -1;
+    byId("panel").focus();
+  }
+
+  // --- Windows ---------------------------------------------------------------------------------------------------------
+
+  function watch() {
+    observer?.disconnect();
+    const box = byId("rows");
+    const root = getComputedStyle(box).overflowY === "auto" ? box : null;
+    observer = new IntersectionObserver((seen) => seen.forEach((entry) => entry.isIntersecting && grow(entry.target)), {
+      root,
+      rootMargin: `${AHEAD_PX}px 0px`,
+    });
+    for (const link of box.querySelectorAll(".more")) observer.observe(link);
+  }
+
+  async function grow(link) {
+    if (request || !link.isConnected) return;
+    const isBefore = link.classList.contains("more-before");
+    const own = list;
+    request = new AbortController();
+    try {
+      const url = run.address;
+      url.searchParams.set("v", new URL(link.href).searchParams.get("v"));
+      url.searchParams.set("part", "window");
+      url.searchParams.set("edge", isBefore ? "before" : "after");
+      const answer = await fetch(url, { signal: request.signal, headers: { "HX-Request": "true" } });
+      if (answer.ok && list === own) put(await answer.text(), isBefore);
+    } catch {
+      // the link stays, and leads to the same rows
+    } finally {
+      request = null;
+    }
+    if (list === own) watch();
+  }
+
+  function put(html, isBefore) {
+    const came = document.createElement("template");
+    came.innerHTML = html;
+    const box = byId("rows");
+    const wins = byId("wins");
+    const height = box.scrollHeight;
+    const scroll = (by) => (getComputedStyle(box).overflowY === "auto" ? (box.scrollTop += by) : scrollBy(0, by));
+    wins[isBefore ? "prepend" : "append"](...came.content.querySelectorAll(".win"));
+    if (isBefore) scroll(box.scrollHeight - height);
+    let gone = 0;
+    const parts = windows();
+    while (rows().length > MOST_ROWS && parts.length > 1) {
+      const far = isBefore ? parts.pop() : parts.shift();
+      if (isNear(far)) break;
+      gone += isBefore ? 0 : far.getBoundingClientRect().height;
+      far.remove();
+    }
+    if (gone) scroll(-gone);
+    edges();
+    told();
+  }
+
+  // A screen may be higher than the rows that are kept: what is in view stays.
+  function isNear(part) {
+    const box = byId("rows");
+    const frame = getComputedStyle(box).overflowY === "auto" ? box.getBoundingClientRect() : { top: 0, bottom: innerHeight };
+    const place = part.getBoundingClientRect();
+    return place.bottom > frame.top - AHEAD_PX && place.top < frame.bottom + AHEAD_PX;
+  }
+
+  // A link at each end that is not the run's own.
+  function edges() {
+    const parts = windows();
+    edge("before", Number(parts[0].dataset.first) - 1, "Earlier events, up to");
+    edge("after", Number(parts.at(-1).dataset.last) + 1, "Later events, from");
+  }
+
+  function edge(side, number, words) {
+    let link = byId("rows").querySelector(`.more-${side}`);
+    if (number < 1 || number > run.last) return link?.remove();
+    if (!link) {
+      link = document.createElement("a");
+      link.className = `more more-${side}`;
+      byId("wins")[side](link);
+    }
+    const url = run.address;
+    url.searchParams.set("v", number);
+    link.href = url.pathname + url.search;
+    link.textContent = `${words} ${count(number)}`;
+  }
+
+  const sum = (field) => windows().reduce((total, win) => total + Number(win.dataset[field]), 0);
+  const words = (total, noun, verb) => (total ? `${count(total)} ${noun}${total === 1 ? "" : "s"} ${verb}` : "");
+
+  function told() {
+    const parts = windows();
+    byId("shown").textContent = `${count(Number(parts[0].dataset.first))}–${count(Number(parts.at(-1).dataset.last))}`;
+    byId("folded").textContent = [words(sum("folded"), "model call", "folded"), words(sum("quiet"), "quiet event", "hidden")]
+      .filter(Boolean)
+      .join(" · ");
+    name();
+    remark();
+    markRail();
+    document.dispatchEvent(new CustomEvent("nagare:list"));
+  }
+
+  // Rows that come in may hold the cursor; where they are scrolled to is the reader's matter.
+  function remark() {
+    const row = rowOf(run.version);
+    if (!row || row.hasAttribute("aria-current")) return;
+    row.setAttribute("aria-current", "true");
+    row.setAttribute("aria-selected", "true");
+    byId("wins").setAttribute("aria-activedescendant", row.id);
+  }
+
+  // --- Begin, and begin again with a new list --------------------------------------------------------------------------
+
+  function begin() {
+    list = byId("list");
+    byId("rows").addEventListener("click", held);
+    byId("rows").addEventListener("keydown", entered);
+    name();
+    mark(false);
+    watch();
+    document.dispatchEvent(new CustomEvent("nagare:list"));
+  }
+
+  document.addEventListener("nagare:cursor", (event) => mark(event.detail.smooth));
+  document.addEventListener("nagare:shown", () => {
+    if (byId("list") !== list) begin();
+    else if (run.isCurrent()) mark(false);
+    if (run.isCurrent()) markRail();
+  });
+  nagare.actions["list.raw"] = () => run.go(run.version, { changes: { rows: run.address.searchParams.get("rows") ? null : "raw" } });
+  nagare.run.rows = { all: rows, from, until };
+
+  begin();
+})();
