@@ -109,7 +109,8 @@ def _parts(line: EventLine) -> tuple[str, str]:
 def marks_of(run: RunSummary) -> list[Mark]:
     """Return what the minimap draws: events by bucket and kind, grouped by the database."""
     columns, events = bucket_count(run.events), max(1, run.events)
-    bucket = (F("version") - Value(1)) * Value(columns) / Value(events)
+    scaled = (F("version") - Value(1)) * Value(columns)
+    bucket = (scaled - scaled % Value(events)) / Value(events)  # whole also where `/` of whole numbers is not
     grouped = (
         EventLine.objects.filter(run=run)
         .order_by()

@@ -22,8 +22,9 @@ _PAGE: Final = 500
 _LIVE: Final = "COALESCE((SELECT generation FROM journal_checkpoint WHERE name = 'causes'), 0)"
 
 # UNION, not UNION ALL: an event is visited once, so diamonds do not multiply and a cycle ends. The order of visits is
-# nearest first. Where the limit stands differs: SQLite and MariaDB stop a recursion by a limit inside it, PostgreSQL
-# knows only the outer one and computes no more rows than that fetches.
+# nearest first. Where the limit stands differs: SQLite and MySQL stop a recursion by a limit inside it, PostgreSQL
+# knows only the outer one and computes no more rows than that fetches. MariaDB knows only the outer one too, and visits
+# everything in reach before it takes the first rows: there the answer is bounded, and the work by what is in reach.
 _INSIDE: Final = """
 WITH RECURSIVE walk(id) AS (
     SELECT {start} UNION SELECT link.{next} FROM journal_cause link JOIN walk ON link.{at} = walk.id
@@ -45,7 +46,7 @@ def walk(
 
 
 def _reached(project: str, event_id: str, direction: str, most: int, using: str) -> list[str]:
-    inside = connections[using].vendor in ("sqlite", "mysql")
+    inside = _limits_inside(connections[using])
     limit = f"LIMIT {int(most)}"
     sql = _INSIDE.format(
         start="CAST(%s AS CHAR(36))" if connections[using].vendor == "mysql" else "%s" + _cast(using),
@@ -58,9 +59,13 @@ def _reached(project: str, event_id: str, direction: str, most: int, using: str)
     return [row[0] for row in _rows(sql, [event_id, project], using)]
 
 
+def _limits_inside(connection: Any) -> bool:
+    return connection.vendor == "sqlite" or (connection.vendor == "mysql" and not connection.mysql_is_mariadb)
+
+
 def _cast(using: str) -> str:
-    """PostgreSQL wants to know the type of a bare parameter that a column is joined with."""
-    return "::varchar" if connections[using].vendor == "postgresql" else ""
+    """PostgreSQL wants to know the type and collation of a bare parameter that a column is joined with."""
+    return '::varchar COLLATE "C"' if connections[using].vendor == "postgresql" else ""
 
 
 def _links(project: str, ids: Sequence[str], direction: str, using: str) -> list[CausalLink]:
