@@ -69,8 +69,13 @@ demo: $(VENV)/.runtime ## Start the dashboard, filled with demo runs, on 127.0.0
 
 # --- Checking ------------------------------------------------------------------------------------------------------------
 
+# What only reads runs side by side, each one's output in one piece; a make that cannot keep it so takes them in turn.
+BESIDE := $(if $(filter output-sync,$(.FEATURES)),--jobs=$(JOBS) --output-sync=target)
+
 .PHONY: test
-test: lint types imports checks tests e2e ## Everything: lint, types, imports, checks, tests, browser
+test: install ## Everything: lint, types, imports, checks, tests, browser
+	@$(MAKE) --no-print-directory $(BESIDE) lint types imports checks
+	@$(MAKE) --no-print-directory tests e2e
 
 .PHONY: unit
 unit: install ## The quick tests
@@ -96,8 +101,9 @@ tests: install servers ## All tests that need no browser, in parallel (DATABASE=
 	@NAGARE_TEST_DATABASE=$(DATABASE) $(BIN)/python -m pytest -m "not e2e" --quiet -n $(JOBS) --dist loadgroup
 
 .PHONY: e2e
-e2e: install $(VENV)/.chromium ## The browser tests, with the system's Chromium
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then $(BIN)/python -m pytest -m e2e --quiet; \
+e2e: install $(VENV)/.chromium ## The browser tests, with the system's Chromium, in parallel (DATABASE=postgresql: on that and Redis)
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then \
+		NAGARE_TEST_DATABASE=$(DATABASE) $(BIN)/python -m pytest tests/e2e --quiet -n $(JOBS) --dist loadgroup; \
 	else echo "SKIPPED: browser tests, as there is no Chromium here. Install one (on Debian: chromium)." >&2; fi
 
 .PHONY: cover

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -17,3 +18,6 @@ class JournalConfig(AppConfig):
         autodiscover_modules("aggregates", "explainers", "projections", "process_managers", "effects", "import_formats")
         from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs
+        from journal.runtime import wakeup  # noqa: PLC0415 - needs the models
+
+        wakeup.nudge_after_appends(redis_url=settings.CONFIG.redis_url or "")

@@ -135,6 +135,17 @@ class ImportRefused(JournalError):
         super().__init__(place + reason)
 
 
+class ExportRefused(JournalError):
+    """A stream that a format has no place for."""
+
+    def __init__(self, *, stream: str, format: str) -> None:  # noqa: A002 - as the command's option is called
+        self.stream = stream
+        self.format = format
+        super().__init__(
+            f"{stream!r} is no agent run, and {format} holds nothing else; export it as jsonl, which holds every stream"
+        )
+
+
 class ConfigurationRefused(JournalError):
     """A NAGARE_* variable that cannot be parsed."""
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
 
 from celery import shared_task
+from django.db import transaction
 
 from journal.ingest import jobs as imports
 from journal.runtime import job as jobs
 from journal.runtime import job_process, rebuilds
+from journal.runtime.aside import Aside
 from journal.runtime.projection import catch_up_all
+
+_aside: Final = Aside("wakes")
 
 
 @shared_task(name="journal.tasks.run_projections")
@@ -40,3 +46,18 @@ def reap() -> None:
     rebuilds.submit_outdated()
     for job_id in jobs.waiting(rebuilds.KIND):
         run_rebuild.delay(job_id)
+
+
+_TASKS: Final[dict[str, Any]] = {imports.KIND: run_import, rebuilds.KIND: run_rebuild}
+
+
+def wake(job_id: str, *, kind: str) -> None:
+    """Tell a worker of a job, once it is committed. Nobody waits for the broker: `reap` says again what gets lost."""
+    transaction.on_commit(partial(_wake, _TASKS[kind], job_id), robust=True)
+
+
+def _wake(task: Any, job_id: str) -> None:
+    if task.app.conf.task_always_eager:  # then this is no word about the work, it is the work
+        task.delay(job_id)
+    else:
+        _aside.do(partial(task.apply_async, (job_id,), retry=False))

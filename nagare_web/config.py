@@ -70,6 +70,16 @@ class Config:
         return self.redis_url is None
 
     @property
+    def broker_url(self) -> str:
+        """The address of Redis in Celery's words: others for a socket, and TLS only where it is told to look at it."""
+        url = self.redis_url or ""
+        if url.startswith("unix://"):
+            return f"redis+socket://{url.removeprefix('unix://')}".replace("db=", "virtual_host=")
+        if url.startswith("rediss://") and "ssl_cert_reqs=" not in url:
+            return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=required"
+        return url
+
+    @property
     def is_loopback_only(self) -> bool:
         """No name but this machine's own is answered to."""
         return set(self.allowed_hosts) <= set(LOOPBACK_HOSTS)

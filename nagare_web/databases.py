@@ -19,7 +19,8 @@ _SQLITE: Final = {
 
 _POSTGRESQL: Final = {
     "application_name": "nagare",
-    # A transaction that someone left open holds locks that appends may wait for.
+    # A transaction that someone left open holds locks that appends may wait for; none of ours pauses between two
+    # statements for so long. No `statement_timeout`: an index that a migration builds takes what it takes.
     "options": "-c idle_in_transaction_session_timeout=60000",
     # Statements are prepared from their third run on; `prepare_threshold=None` in the URL's query switches it off for
     # a pooler that does not know prepared statements.
@@ -32,6 +33,8 @@ _MYSQL: Final = {
     "isolation_level": "read committed",
     # Nothing is cut off or bent to fit, whatever the server's own default is.
     "sql_mode": "TRADITIONAL",
+    # The database's clock, by which leases and jobs go, is read as UTC whatever zone the server is in.
+    "init_command": "SET time_zone = '+00:00'",
 }
 
 _MSSQL: Final = {"driver": "ODBC Driver 18 for SQL Server"}

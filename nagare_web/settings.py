@@ -190,8 +190,15 @@ CELERY_BEAT_SCHEDULE = {
     },
     "reap": {"task": "journal.tasks.reap", "schedule": 10.0, "options": {"expires": 10.0}},
 }
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long that is away
 if CONFIG.redis_url:
-    CELERY_BROKER_URL = CONFIG.redis_url
+    CELERY_BROKER_URL = CONFIG.broker_url
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+        # A server that was cut off without a word is noticed: by default a publish would wait for it for ever.
+        "socket_connect_timeout": 2,
+        "socket_timeout": 10,
+        "socket_keepalive": True,
+    }
 else:
     _BROKER = CONFIG.data_dir / "broker"
     CELERY_BROKER_URL = "localhost"  # a name without meaning here; without one kombu warns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -11,6 +12,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import HealthCheck, settings
 
 from journal.runtime import pulse
+from journal.store import listeners
 from tests.databases import server
 
 __all__ = ["server"]
@@ -18,6 +20,19 @@ __all__ = ["server"]
 # Machines differ and are shared: a slow example is no failure. FULL=1 is for the long proofs.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run only what uses the database where the suite is moved to another one: the rest would say the same again."""
+    if not os.environ.get("NAGARE_TEST_DATABASE"):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if not _uses_the_database(item)])
+    items[:] = filter(_uses_the_database, items)
+
+
+def _uses_the_database(item: pytest.Item) -> bool:
+    own = {"db", "transactional_db", "site"}
+    return item.get_closest_marker("django_db") is not None or bool(own & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +50,15 @@ def _flush_past_the_triggers() -> Any:
 
     patch = pytest.MonkeyPatch()
     patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_without)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _appends_tell_nobody() -> Any:
+    """Keep nudges out of tests: on PostgreSQL their thread would hold a database open that is about to be dropped."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(listeners, "_listeners", [])
     yield
     patch.undo()
 

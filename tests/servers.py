@@ -36,9 +36,17 @@ class Missing(Exception):
 
 @functools.cache
 def postgresql_url() -> str:
-    """Return the URL of a database of one's own on a PostgreSQL server, with fsync on as in production."""
-    if given := os.environ.get("NAGARE_TEST_POSTGRESQL_URL"):
-        return _fresh(given, "psycopg")
+    """Return the URL of the database of this process on a PostgreSQL server."""
+    return fresh_postgresql_url()
+
+
+def fresh_postgresql_url() -> str:
+    """Return the URL of an empty database on that server, another one each time."""
+    return _fresh(os.environ.get("NAGARE_TEST_POSTGRESQL_URL") or _postgresql(), "psycopg")
+
+
+@functools.cache
+def _postgresql() -> str:
     initdb, postgres = _program("initdb", _postgresql_paths()), _program("postgres", _postgresql_paths())
     user, port = _user("postgres"), free_port()
     folder = _folder("postgresql", user)
@@ -50,11 +58,12 @@ def postgresql_url() -> str:
         "port": str(port),
         "max_connections": "100",
         "shared_buffers": "128MB",
+        **({"fsync": "off"} if is_hasty() else {}),
     }
     start([postgres, "-D", data, *(f"--{k}={v}" for k, v in settings.items())], user, folder, end=signal.SIGQUIT)
     url = f"postgresql://nagare@127.0.0.1:{port}/postgres"
     wait_until(lambda: _answers(url, "psycopg"), "PostgreSQL", folder)
-    return _fresh(url, "psycopg")
+    return url
 
 
 @functools.cache
@@ -75,7 +84,9 @@ def mariadb_url() -> str:
             f"--port={port}",
             "--bind-address=127.0.0.1",
             f"--socket={folder}/socket",
+            f"--tmpdir={folder}",  # in a shared one, the next server to start clears away what this one uses
             "--skip-name-resolve",
+            *(["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"] if is_hasty() else []),
         ],
         user,
         folder,
@@ -91,10 +102,19 @@ def redis_url() -> str:
     """Return the URL of a Redis server."""
     if given := os.environ.get("NAGARE_TEST_REDIS_URL"):
         return given
-    server, folder, port = _program("redis-server", ("/usr/bin", "/usr/local/bin")), _folder("redis"), free_port()
-    start([server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)], None, folder)
-    wait_until(lambda: _listens(port), "Redis", folder)
+    port = free_port()
+    start_redis(port)
     return f"redis://127.0.0.1:{port}/0"
+
+
+def start_redis(port: int) -> subprocess.Popen[bytes]:
+    """Start a Redis server of one's own, empty, for whoever wants to kill it."""
+    server, folder = _program("redis-server", ("/usr/bin", "/usr/local/bin")), _folder("redis")
+    socket_path = folder / "socket"
+    options = {"port": port, "bind": "127.0.0.1", "save": "", "dir": folder, "unixsocket": socket_path}
+    process = start([server, *(part for name, value in options.items() for part in (f"--{name}", value))], None, folder)
+    wait_until(lambda: _listens(port), "Redis", folder)
+    return process
 
 
 def mssql_url() -> str:
@@ -111,10 +131,17 @@ URLS: Final[Mapping[str, Callable[[], str]]] = {
 }
 
 
+def is_hasty() -> bool:
+    """Return whether nothing need reach the disk: the whole suite runs there. Proofs of durability have it as it is."""
+    return bool(os.environ.get("NAGARE_TEST_DATABASE"))
+
+
 # --- Programs and processes -------------------------------------------------------------------------------------------
 
 
-def start(command: list[Any], user: pwd.struct_passwd | None, folder: Path, *, end: int = signal.SIGTERM) -> None:
+def start(
+    command: list[Any], user: pwd.struct_passwd | None, folder: Path, *, end: int = signal.SIGTERM
+) -> subprocess.Popen[bytes]:
     """Start a server that ends when this process does, also if that is killed."""
 
     def before_exec() -> None:
@@ -133,10 +160,12 @@ def start(command: list[Any], user: pwd.struct_passwd | None, folder: Path, *, e
             **_as(user),
         )
     atexit.register(_stop, process, folder, end)
+    return process
 
 
 def _stop(process: subprocess.Popen[bytes], folder: Path, end: int) -> None:
     process.send_signal(end)
+    process.send_signal(signal.SIGCONT)  # a test may have stopped it
     try:
         process.wait(20)
     except subprocess.TimeoutExpired:

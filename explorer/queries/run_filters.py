@@ -9,8 +9,10 @@ from datetime import datetime
 from functools import reduce
 from typing import Final
 
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db import connection
+from django.db.models import F, Q, QuerySet, TextField
+from django.db.models.functions import Cast, Collate
+from django.db.models.lookups import IContains, IEndsWith, IExact, IStartsWith
 
 from explorer.models import RunSummary
 from explorer.queries.run_texts import NO_TEXTS, Texts
@@ -25,6 +27,9 @@ _LOOKUPS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "exact"}
 NOT_OURS: Final = ~(Q(category__in=("alerts", "job")) | Q(category__startswith="process_"))
 """What the runtime keeps in streams of its own can be opened like any stream, but is nobody's run."""
 
+_IGNORING_CASE: Final = {
+    "iexact": IExact, "istartswith": IStartsWith, "iendswith": IEndsWith, "icontains": IContains,
+}  # fmt: skip
 _FAILED: Final = Q(status="aborted") | Q(outcome__in=("failure", "error"))
 
 
@@ -55,7 +60,7 @@ def _value(key: str, value: Value, now: datetime, texts: Texts) -> Q:
     if key in _TEXT_FIELDS:
         return _text(_TEXT_FIELDS[key], value)
     if key == "text":
-        return Q(title__icontains=value.text) | Q(stream__in=texts.streams(value.text))
+        return _alike("title", "icontains", value.text) | Q(stream__in=texts.streams(value.text))
     return _SPECIAL[key](value, now)
 
 
@@ -68,7 +73,14 @@ def _number(field: str, text: str) -> Q:
 def _text(field: str, value: Value) -> Q:
     starts, ends, bare = _stars(value)
     lookup = {(False, False): "iexact", (False, True): "istartswith", (True, False): "iendswith"}
-    return Q(**{f"{field}__{lookup.get((starts, ends), 'icontains')}": bare})
+    return _alike(field, lookup.get((starts, ends), "icontains"), bare)
+
+
+def _alike(field: str, lookup: str, text: str) -> Q:
+    """Compare without regard to case: MySQL goes by the column's collation there, and ours are binary."""
+    if connection.vendor == "mysql":
+        return Q(_IGNORING_CASE[lookup](Collate(F(field), "utf8mb4_general_ci"), text))
+    return Q(**{f"{field}__{lookup}": text})
 
 
 def _stars(value: Value) -> tuple[bool, bool, str]:
@@ -84,7 +96,9 @@ def _tool(value: Value, _now: datetime) -> Q:
     starts, ends, bare = _stars(value)
     written = {json.dumps(bare)[1:-1], json.dumps(bare, ensure_ascii=False)[1:-1]}
     before, behind = "" if starts else '"', "" if ends else '"'
-    return reduce(operator.or_, (Q(tool_names__icontains=f"{before}{name}{behind}") for name in sorted(written)))
+    return reduce(
+        operator.or_, (_alike("tool_names", "icontains", f"{before}{name}{behind}") for name in sorted(written))
+    )
 
 
 def _last(value: Value, now: datetime) -> Q:

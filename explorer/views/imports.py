@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any, cast
+from typing import Any
 
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,7 +19,7 @@ from journal.errors import ImportRefused
 from journal.ingest import jobs as import_jobs
 from journal.ingest import load_formats
 from journal.runtime import job as job_rows
-from journal.tasks import run_import
+from journal.tasks import wake
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,7 +81,7 @@ def _take(request: ProjectRequest) -> HttpResponse:
             uploads=[*request.FILES.getlist("files"), *request.FILES.getlist("folder")],
             paths=request.POST.getlist("paths"),
         )
-        transaction.on_commit(lambda: cast(Any, run_import).delay(job.id), robust=True)
+        wake(job.id, kind=job.kind)
     except ImportRefused as refused:
         return _refuse(request, str(refused))
     href = reverse("explorer:import_job", args=[job.id])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Final
 
 from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseRedirect
@@ -20,7 +20,7 @@ from journal.runtime import outbox as dispatches
 from journal.runtime import parked as parked_events
 from journal.runtime import rebuilds, status
 from journal.runtime.outbox import NoSuchDispatch
-from journal.tasks import run_rebuild
+from journal.tasks import wake
 
 _HIGHEST_ID: Final = 2**63 - 1
 """What the database's numbers end at."""
@@ -141,7 +141,7 @@ def _subscription(request: ProjectRequest, name: str, *, refusal: str = "") -> H
 def _rebuild(request: ProjectRequest, name: str) -> None:
     with transaction.atomic():
         job = rebuilds.submit(name, user_id=request.user.pk)
-        transaction.on_commit(lambda: cast(Any, run_rebuild).delay(job.id), robust=True)
+        wake(job.id, kind=job.kind)
 
 
 def _asked(request: ProjectRequest, name: str) -> str:

@@ -29,11 +29,10 @@ from journal.domain import codec
 from journal.domain.agent_run import ToolReturned
 from journal.domain.event import EventData, Metadata
 from journal.store import every_project, get_store
-from journal.store.sql import COLUMNS, insert_of
+from journal.store.sql import COLUMNS, PAGE, insert_of
 
 ALIAS: Final = "bench"
 _WRITERS: Final = 8
-_PAGE: Final = 500
 _TEXT: Final = "def refund(amount: Decimal) -> Decimal: return amount.quantize(CENT, ROUND_HALF_UP)  # line by line. "
 _METADATA: Final = codec.encode(
     Metadata(
@@ -66,12 +65,13 @@ _TYPES: Final = ("varchar", "int8", "int8", "varchar", "varchar", "int4", "bytea
 
 
 class Ratio(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the report: events a second of the store and of the floor, and the median ratio."""
+    """One line of the report: events a second of the store and of the floor, the median ratio, and its goal."""
 
     operation: str
     store_per_s: float
     floor_per_s: float
     ratio: float
+    goal: float
 
 
 class _Side:
@@ -88,6 +88,9 @@ class _Side:
 
     def catch_up(self) -> int:
         raise NotImplementedError
+
+
+_Measure = Callable[[_Side, int], float]
 
 
 class _Store(_Side):
@@ -150,7 +153,7 @@ class _Floor(_Side):
 
     def catch_up(self) -> int:
         count = after = 0
-        while rows := self._fetch("WHERE position > %s ORDER BY position LIMIT %s", [after, _PAGE]):
+        while rows := self._fetch("WHERE position > %s ORDER BY position LIMIT %s", [after, PAGE]):
             count, after = count + len(rows), rows[-1][0]
         return count
 
@@ -205,14 +208,14 @@ def run(
     with _scratch(using) as vendor:
         sides: tuple[_Side, _Side] = (_Store(), _FLOORS[vendor]())
         report = []
-        for operation, measure in _OPERATIONS.items():
+        for operation, (measure, goal) in _OPERATIONS.items():
             say(operation)
-            report.append(_ratio(operation, measure, sides, rounds, scale))
+            report.append(_ratio(operation, measure, sides, rounds, scale, goal))
         return report
 
 
-def _ratio(
-    operation: str, measure: Callable[[_Side, int], float], sides: tuple[_Side, _Side], rounds: int, scale: int
+def _ratio(  # noqa: PLR0913, PLR0917 - what is measured, and how often
+    operation: str, measure: _Measure, sides: tuple[_Side, _Side], rounds: int, scale: int, goal: float
 ) -> Ratio:
     store: list[float] = []
     floor: list[float] = []
@@ -225,6 +228,7 @@ def _ratio(
         store_per_s=round(statistics.median(store)),
         floor_per_s=round(statistics.median(floor)),
         ratio=round(statistics.median(ours / theirs for ours, theirs in zip(store, floor, strict=True)), 2),
+        goal=goal,
     )
 
 
@@ -302,15 +306,16 @@ def _catches_up(side: _Side, scale: int) -> float:
     return side.catch_up() / (time.perf_counter() - began)
 
 
-_OPERATIONS: Final[dict[str, Callable[[_Side, int], float]]] = {
-    "append 1 per transaction, 1 writer": _appends(150, 1),
-    "append 1 per transaction, 8 writers": _side_by_side(60, 1),
-    "append 1,000 per transaction, 1 writer": _appends(4, 1000),
-    "append 1,000 per transaction, 8 writers": _side_by_side(2, 1000),
-    "read a stream of 2,000": _reads("read"),
-    "replay a stream of 2,000, decoded": _reads("replay"),
-    "catch up from 0, pages of 500": _catches_up,
+_OPERATIONS: Final[dict[str, tuple[_Measure, float]]] = {
+    "append 1 per transaction, 1 writer": (_appends(150, 1), 1.0),
+    "append 1 per transaction, 8 writers": (_side_by_side(60, 1), 0.9),
+    "append 1,000 per transaction, 1 writer": (_appends(4, 1000), 0.85),
+    "append 1,000 per transaction, 8 writers": (_side_by_side(2, 1000), 0.85),
+    "read a stream of 2,000": (_reads("read"), 0.95),
+    "replay a stream of 2,000, decoded": (_reads("replay"), 0.95),
+    f"catch up from 0, pages of {PAGE:,}": (_catches_up, 0.8),
 }
+"""What is measured, and the ratio it should reach."""
 
 
 # --- The scratch database ---------------------------------------------------------------------------------------------

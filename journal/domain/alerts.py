@@ -7,15 +7,15 @@ folding the stream, or loading a snapshot and folding the rest, gives the same r
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
-from journal.domain import codec
 from journal.domain.aggregate import aggregate, blame_of
 from journal.domain.catalog import catalog
 from journal.domain.dispatch import RING_SIZE, DedupeRing
 from journal.domain.event import RecordedEvent
+from journal.domain.kept_state import KeptState
 
 CATEGORY: Final = "alerts"
 ABORTED: Final = "run_aborted"
@@ -56,14 +56,13 @@ def stream_of(moment: datetime) -> str:
     return f"{CATEGORY}-{moment:%Y-%m}"
 
 
-class AlertsState:
+class AlertsState(KeptState):
     """What the stream knows: how many alerts of each kind, the newest of them, and the ring."""
 
-    folded_by: ClassVar[tuple[str, ...]] = (__name__, "journal.domain.dispatch")
+    folded_by: ClassVar[tuple[str, ...]] = (__name__, "journal.domain.kept_state", "journal.domain.dispatch")
 
     def __init__(self, stream: str, *, ring_size: int = RING_SIZE) -> None:
-        self.stream = stream
-        self.version = 0
+        super().__init__(stream)
         self.ring = DedupeRing(ring_size)
         self.by_kind: dict[str, int] = {}
         self._newest: list[dict[str, Any]] = []
@@ -84,10 +83,6 @@ class AlertsState:
     def received(self) -> int:
         """How many alerts there are."""
         return sum(self.by_kind.values())
-
-    def fork(self) -> AlertsState:
-        """Return an equal state that changes on its own."""
-        return AlertsState.restore(self.stream, self.snapshot())
 
     def to_json(self) -> dict[str, Any]:
         """Return the state; of the ring its figures, since its ids are many and say nothing to a reader."""
@@ -110,32 +105,16 @@ class AlertsState:
         del pointer, gone
         return self.version or None
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return everything the state is, as JSON."""
+    def _kept(self) -> dict[str, Any]:
         return {
-            "version": self.version,
             "by_kind": dict(self.by_kind),
             "newest": list(self._newest),
             "ring": self.ring.to_json(),
         }
 
-    def freeze(self) -> bytes:
-        """Return the snapshot as bytes."""
-        return codec.encode({"stream": self.stream, "snapshot": self.snapshot()})
-
-    @classmethod
-    def thaw(cls, frozen: bytes) -> Self:
-        """Return the state that was frozen."""
-        kept = msgspec.json.decode(frozen)
-        return cls.restore(kept["stream"], kept["snapshot"])
-
-    @classmethod
-    def restore(cls, stream: str, kept: dict[str, Any]) -> Self:
-        """Return the state that `snapshot` described; fold the events past its version into it."""
-        state = cls(stream)
-        state.version, state.by_kind = kept["version"], dict(kept["by_kind"])
-        state._newest, state.ring = list(kept["newest"]), DedupeRing.from_json(kept["ring"])
-        return state
+    def _take_up(self, kept: dict[str, Any]) -> None:
+        self.by_kind, self._newest = dict(kept["by_kind"]), list(kept["newest"])
+        self.ring = DedupeRing.from_json(kept["ring"])
 
 
 def _line(version: int, raised: Raised) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _STRING = re.compile(rb'"[^"]*"')
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
+_decode = msgspec.json.Decoder().decode
 
 
 def text(value: object) -> str:
@@ -34,7 +35,7 @@ def check_object(raw: bytes, *, what: str) -> None:
         PayloadRefused: not UTF-8, not JSON, not an object, a NUL, a lone surrogate, NaN or Infinity, a number too long
             to be read, a key twice in one object, or nested deeper than `MAX_DEPTH`.
     """
-    if not _is_our_own(raw):
+    if not is_plain(raw):
         _examine(raw, what)
 
 
@@ -44,7 +45,7 @@ def is_shallow(raw: bytes) -> bool:
     Takes the innermost pairs of brackets away, a level at a time, each in one pass that Python does not see: a token at
     a time takes longer than decoding the whole.
     """
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+    if len(raw) <= MAX_DEPTH or raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return True
     unescaped = raw.replace(rb"\\", b"").replace(rb"\"", b"")
     # An empty string, or a string's end and the next one's beginning: without both, what is in a string stays in one.
@@ -58,12 +59,12 @@ def is_shallow(raw: bytes) -> bool:
     return not brackets
 
 
-def _is_our_own(raw: bytes) -> bool:
-    """Whether the bytes are an object as `encode` writes it, which has none of the faults but, perhaps, a NUL."""
+def is_plain(raw: bytes) -> bool:
+    """Return whether the bytes are an object as `encode` writes it, so that `check_object` has nothing against it."""
     if raw[:1] != b"{" or rb"\u0000" in raw or not is_shallow(raw):
         return False
     try:
-        return encode(msgspec.json.decode(raw)) == raw
+        return encode(_decode(raw)) == raw
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
 

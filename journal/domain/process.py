@@ -7,16 +7,16 @@ and nothing else, so a restart, a replay and a snapshot all give the same one.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 from uuid import UUID, uuid5
 
 import msgspec
 
-from journal.domain import codec
 from journal.domain.aggregate import blame_of
 from journal.domain.catalog import catalog
 from journal.domain.dispatch import DedupeRing
 from journal.domain.event import RecordedEvent
+from journal.domain.kept_state import KeptState
 
 CATEGORY_PREFIX: Final = "process_"
 TIMEOUT: Final = "process.timeout"
@@ -63,14 +63,13 @@ def reaction_id(stream: str, event_id: str) -> str:
     return str(uuid5(_REACTIONS, f"{stream} {event_id}"))
 
 
-class ProcessState:
+class ProcessState(KeptState):
     """The state of one process."""
 
-    folded_by: ClassVar[tuple[str, ...]] = (__name__, "journal.domain.dispatch")
+    folded_by: ClassVar[tuple[str, ...]] = (__name__, "journal.domain.kept_state", "journal.domain.dispatch")
 
     def __init__(self, stream: str) -> None:
-        self.stream = stream
-        self.version = 0
+        super().__init__(stream)
         self.own: dict[str, Any] = {}
         self.handled = DedupeRing(_HANDLED)
         self.open: dict[str, dict[str, Any]] = {}
@@ -104,10 +103,6 @@ class ProcessState:
         if reacted.has_ended:
             self.open.clear()
 
-    def fork(self) -> ProcessState:
-        """Return an equal state that changes on its own."""
-        return ProcessState.restore(self.stream, self.snapshot())
-
     def to_json(self) -> dict[str, Any]:
         """Return the state as a page shows it."""
         return {
@@ -131,10 +126,8 @@ class ProcessState:
         del pointer, gone
         return self.version or None
 
-    def snapshot(self) -> dict[str, Any]:
-        """Return everything the state is, as JSON."""
+    def _kept(self) -> dict[str, Any]:
         return {
-            "version": self.version,
             "own": dict(self.own),
             "handled": self.handled.to_json(),
             "open": {dispatch: dict(what) for dispatch, what in self.open.items()},
@@ -143,21 +136,7 @@ class ProcessState:
             "has_ended": self.has_ended,
         }
 
-    def freeze(self) -> bytes:
-        """Return the snapshot as bytes."""
-        return codec.encode({"stream": self.stream, "snapshot": self.snapshot()})
-
-    @classmethod
-    def thaw(cls, frozen: bytes) -> Self:
-        """Return the state that was frozen."""
-        kept = msgspec.json.decode(frozen)
-        return cls.restore(kept["stream"], kept["snapshot"])
-
-    @classmethod
-    def restore(cls, stream: str, kept: dict[str, Any]) -> Self:
-        """Return the state that `snapshot` described; fold the events past its version into it."""
-        state = cls(stream)
-        state.version, state.own, state.open = kept["version"], dict(kept["own"]), dict(kept["open"])
-        state.handled = DedupeRing.from_json(kept["handled"])
-        state.timeout, state.issued, state.has_ended = kept["timeout"], kept["issued"], kept["has_ended"]
-        return state
+    def _take_up(self, kept: dict[str, Any]) -> None:
+        self.own, self.open = dict(kept["own"]), dict(kept["open"])
+        self.handled = DedupeRing.from_json(kept["handled"])
+        self.timeout, self.issued, self.has_ended = kept["timeout"], kept["issued"], kept["has_ended"]

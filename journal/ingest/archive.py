@@ -79,7 +79,7 @@ def gunzip(data: bytes, limits: Limits = LIMITS) -> bytes:
     """
     guard = _Guard("the .gz", len(data), limits, limits.inflated_bytes)
     try:
-        return b"".join(guard.watch(_gzip_chunks(data, limits)))
+        return _joined(guard.watch(_gzip_chunks(data, limits)))
     except zlib.error as error:
         raise ImportRefused(f"the .gz is damaged ({error}); compress the file again") from error
 
@@ -151,7 +151,7 @@ def _inflated(data: bytes, info: zipfile.ZipInfo, name: str, budget: _Budget) ->
     packed = _packed(data, info, name)
     guard = _Guard(f"the entry {name!r}", len(packed), budget.limits, info.file_size)
     try:
-        content = b"".join(guard.watch(_method(info, name)(packed)))
+        content = _joined(guard.watch(_method(info, name)(packed)))
     except (zlib.error, zstandard.ZstdError) as error:
         raise ImportRefused(f"the entry {name!r} is damaged ({error}); zip it again") from error
     if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
@@ -190,7 +190,8 @@ def _method(info: zipfile.ZipInfo, name: str) -> _Inflate:
 
 
 def _stored_chunks(packed: memoryview) -> Iterator[bytes]:
-    yield bytes(packed)
+    for begin in range(0, len(packed), _CHUNK_BYTES):
+        yield bytes(packed[begin : begin + _CHUNK_BYTES])
 
 
 def _deflate_chunks(packed: memoryview) -> Iterator[bytes]:
@@ -242,6 +243,14 @@ def _zlib_chunks(stream: zlib._Decompress, packed: memoryview) -> Generator[byte
             if not piece and len(chunk) < _CHUNK_BYTES:
                 break
     return len(packed)
+
+
+def _joined(chunks: Iterator[bytes]) -> bytes:
+    """Return the chunks as one. `b"".join` would hold all of them and the whole at once; a `BytesIO` gives its own."""
+    whole = BytesIO()
+    for chunk in chunks:
+        whole.write(chunk)
+    return whole.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,8 +212,8 @@ def _unrecognised(source: Source, formats: tuple[Format, ...]) -> ImportRefused:
         except ImportRefused as refusal:
             return refusal
     return ImportRefused(
-        f"{_beginning(source)}; none of the {len(formats)} formats begins so. `--format NAME` forces one of: "
-        + ", ".join(known.name for known in formats),
+        f"{_beginning(source)}; none of the {len(formats)} formats begins so. `nagare import --format NAME` reads it as"
+        f" one of: {', '.join(known.name for known in formats)}",
         line=1,
     )
 

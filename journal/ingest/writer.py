@@ -28,6 +28,7 @@ from journal.errors import ImportRefused, PayloadRefused, WrongExpectedVersion
 from journal.ingest.draft import EventDraft, Link, Opaque, RecordedRun, Ref, RunDraft
 from journal.ingest.linking import link
 from journal.store import EventStore
+from journal.store.tracing import as_recorded
 
 _NAMESPACE = UUID("7e2a6c1e-2f1c-5d0b-9d7e-6e616761726f")
 _NUL = b"\\u0000"
@@ -110,8 +111,9 @@ def write_recorded(recorded: RecordedRun, *, store: EventStore) -> Written:
 
 
 def _append(store: EventStore, stream: str, events: list[EventData], version: int) -> None:
-    for start in range(0, len(events), _BATCH):
-        version = store.append(stream, events[start : start + _BATCH], expected_version=version).version
+    with as_recorded():
+        for start in range(0, len(events), _BATCH):
+            version = store.append(stream, events[start : start + _BATCH], expected_version=version).version
 
 
 class _Writing:
@@ -244,7 +246,7 @@ class _Writing:
                 codec.check_object(event.data, what=f"{event.type} at {draft.key}")
             except PayloadRefused as refused:
                 raise ImportRefused(
-                    f"{refused.reason} in {event.type}; `--replace-invalid` imports it with each one shown as U+FFFD",
+                    f"{refused.reason} in {event.type}; `nagare import --replace-invalid` shows each one as U+FFFD",
                     line=draft.line,
                 ) from refused
 

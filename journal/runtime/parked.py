@@ -107,10 +107,16 @@ def is_parked(subscription: str, event: RecordedEvent) -> bool:
 
 
 def inherit(subscription: str, *, source: str) -> None:
-    """Replace what a subscriber has parked by what `source` has: after a swap, the newer read model's list is true."""
+    """Replace what a subscriber has parked by what `source` has: after a swap, the newer read model's list is true.
+
+    What a person gave up stays given up where `source` cannot handle it either.
+    """
+    old, new = (ParkedEvent.objects.filter(subscription=name) for name in (subscription, source))
     with transaction.atomic():
-        ParkedEvent.objects.filter(subscription=subscription).delete()
-        ParkedEvent.objects.filter(subscription=source).update(subscription=subscription)
+        for project, event_id in list(old.filter(state="skipped").values_list("project", "event_id")):
+            new.filter(project=project, event_id=event_id).update(state="skipped")
+        old.delete()
+        new.update(subscription=subscription)
 
 
 def settle(row: ParkedEvent, *, token: int) -> bool:

@@ -32,6 +32,12 @@ def announced(role: str) -> Iterator[str]:
         yield holder
 
 
+def is_announced(role: str) -> bool:
+    """Return whether this machine runs a process of that role, by the database's clock."""
+    here = _name(lease.holder_name(role)).rpartition("-")[0]
+    return Lease.objects.filter(name__startswith=f"{here}-", expires_at__gt=Now()).exclude(holder="").exists()
+
+
 def _name(holder: str) -> str:
     """The end of the name has the process id, so that is what is kept of a long one."""
     return PREFIX + holder[-(_LONGEST - len(PREFIX)) :]

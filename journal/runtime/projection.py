@@ -20,7 +20,6 @@ from journal.models import Checkpoint
 from journal.runtime import beside, checkpoint, lease
 from journal.runtime.checkpoint import Overtaken
 from journal.runtime.subscription import Subscription, follow, retry_parked, run_once
-from journal.runtime.wakeup import nudge
 from journal.store import every_project
 
 BATCH = 500
@@ -178,7 +177,6 @@ def wait(position: int, *, name: str | None = None, timeout_s: float = 5.0) -> N
         NotCaughtUp: it took longer than `timeout_s`.
     """
     started = time.monotonic()
-    nudge()
     for projection in (named(name),) if name else registered():
         while (reached := _position(projection)) < position:
             if time.monotonic() - started > timeout_s:

@@ -36,6 +36,7 @@ from journal.runtime.status_work import (
     parked_event,
     parked_events,
 )
+from journal.store import every_project
 
 __all__ = [
     "Alarm", "DispatchLine", "EffectLine", "HorizonLine", "JobLine", "LeaseLine", "OutboxLine", "ParkedLine",
@@ -76,7 +77,8 @@ class Status:
     def sample(self) -> Sample:
         """What the next reading needs to tell rates."""
         positions = {one.name: one.position for one in self.subscriptions}
-        return Sample(at=self.at, head=self.horizon.head, positions=positions)
+        head = max((one.head for one in self.subscriptions), default=self.horizon.head)
+        return Sample(at=self.at, head=head, positions=positions)
 
 
 def read(scope: Scope | None = None, *, since: Sample | None = None, now: datetime | None = None) -> Status:
@@ -85,9 +87,11 @@ def read(scope: Scope | None = None, *, since: Sample | None = None, now: dateti
     held = status_leases.Held(now=now)
     marks = status_reading.Marks(scope)
     seen = horizon()
+    # The newest event, not the horizon: positions that were drawn and rolled back are nothing to be behind of.
+    head = every_project().head()
     jobs = status_work.recent_jobs(held.now)
     leases = status_leases.lines(held)
-    reading = status_reading.Reading(marks=marks, held=held, head=seen.head, since=since)
+    reading = status_reading.Reading(marks=marks, held=held, head=head, since=since)
     subscriptions = status_reading.subscriptions(reading)
     projections = status_reading.read_models(reading, jobs)
     outbox = status_work.outbox_line(scope, now=held.now)

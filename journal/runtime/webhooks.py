@@ -2,7 +2,7 @@
 
 Requests follow the Standard Webhooks specification, so that a receiver can check them with a library it has:
 `webhook-id` is the dispatch id, the same for every attempt; `webhook-timestamp` is the attempt's; `webhook-signature`
-is HMAC-SHA256 over ``id.timestamp.body``.
+is HMAC-SHA256 over ``id.timestamp.body``. `traceparent` lets the receiver's trace begin where ours ends.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from journal.domain.alerts import KINDS, Raised
 from journal.domain.catalog import catalog
 from journal.domain.dispatch import NewDispatch
 from journal.domain.event import RecordedEvent
+from journal.domain.trace import parsed
 from journal.errors import JournalError
 from journal.models import Webhook
 from journal.runtime import http_out
 from journal.runtime.outbox import Delivery, Undeliverable, effect
 from journal.store import every_project
+from journal.store.tracing import current_traceparent
 
 WEBHOOK: Final = "webhook"
 EMAIL: Final = "email"
@@ -103,6 +105,7 @@ def send(delivery: Delivery) -> None:
     body = body_of(delivery)
     headers = {"Content-Type": "application/json", "User-Agent": "nagare"}
     headers |= signature(webhook.secret, id=delivery.id, at=int(delivery.at.timestamp()), body=body)
+    headers |= trace_header(delivery)
     try:
         status = http_out.post(webhook.url, body, headers, allow_private=settings.ALLOW_PRIVATE_WEBHOOKS)
     except http_out.AddressRefused as refusal:
@@ -150,6 +153,15 @@ def signature(secret: str, *, id: str, at: int, body: bytes) -> dict[str, str]: 
         "webhook-timestamp": str(at),
         "webhook-signature": "v1," + base64.b64encode(digest).decode(),
     }
+
+
+def trace_header(delivery: Delivery) -> dict[str, str]:
+    """Return the attempt's own span as a header; where nobody records spans, the one the event was appended in.
+
+    What an event says is read first and written anew: it may have come from a file, and is nobody's to put in a header.
+    """
+    context = current_traceparent() or parsed(delivery.event().meta.traceparent)
+    return {"traceparent": str(context)} if context else {}
 
 
 def mail_text(project: str, alert: Raised, *, link: str) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import lru_cache, wraps
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -45,6 +46,7 @@ class _Given(msgspec.Struct):
     traceparent: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+_is_stamping: ContextVar[bool] = ContextVar("is_stamping", default=True)
 _given = msgspec.json.Decoder(_Given).decode
 
 
@@ -98,9 +100,23 @@ def tags(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def stamped(events: Sequence[EventData], traceparent: str | None) -> Sequence[EventData]:
     """Return the events with `traceparent` in the metadata of those that say nothing of it themselves."""
-    if traceparent is None:
+    if traceparent is None or not _is_stamping.get():
         return events
     return [_stamped(event, traceparent) for event in events]
+
+
+@contextmanager
+def as_recorded() -> Iterator[None]:
+    """Let what is appended in the block keep the trace that its source recorded, and get none where that has none.
+
+    An import says what happened elsewhere. Stamped with the importer's own span, its events would link to a trace in
+    which they did not happen.
+    """
+    before = _is_stamping.set(False)
+    try:
+        yield
+    finally:
+        _is_stamping.reset(before)
 
 
 def _stamped(event: EventData, traceparent: str) -> EventData:

@@ -1,32 +1,40 @@
 """Browser tests: the system's Chromium, a server with a journal worth looking at, an ear for what should not happen.
 
 The server is `nagare serve` as an operator starts it, worker and scheduler included, over the journal of `fill.py`. It
-is there once for all tests: they read it, and write only where no other looks.
+is there once for all tests, which run side by side: they read it, and write only where no other looks.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, expect
 
+from tests.e2e.site import Site, shared_site
+
 PATIENCE_MS: Final = 20_000
 """How long to wait for what must come; machines differ and are shared."""
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+NOT_LOOKED_AT: Final = (
+    # A window's address bar is a web page too: it took each new context more than a second of a processor.
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    # Chromium listens to the last such list only, so those that Playwright switches off have to stand here again.
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "MediaRouter",
+    "OptimizationHints",
+    "PaintHolding",
+)
+"""Parts of Chromium that no test looks at."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,8 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.e2e)
+            _keep_together(item)
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="there is no Chromium here"))
+
+
+def _keep_together(item: pytest.Item) -> None:
+    """Give one process the tests that look at the same page, since it is opened once for all of them."""
+    known = getattr(item, "callspec", None)
+    if known is not None and "wanted" in known.params:
+        item.add_marker(pytest.mark.xdist_group(known.id))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,7 +67,8 @@ def _django_beside_playwrights_loop() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     """Use the system's Chromium; as root, as in containers, its sandbox cannot be had."""
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = [f"--disable-features={','.join(NOT_LOOKED_AT)}", "--disable-gpu"]
+    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": arguments}
 
 
@@ -100,53 +117,15 @@ def ear() -> Iterator[Ear]:
     assert heard.complaints == []
 
 
-@pytest.fixture
-def page(page: Page, ear: Ear) -> Page:
-    """Return a page that is listened to."""
-    ear.listen(page)
-    return page
-
-
 # --- The server -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """A running server, and what stands in its journal."""
-
-    url: str
-    environ: dict[str, str]
-    sessions: dict[str, str]
-    report: str
-    hostile_report: str
-    hostile_runs: dict[str, str]
-    """The run that each imported file became."""
-
-    def nagare(self, *arguments: str) -> Any:
-        """Run a command on the same journal and return the JSON it prints."""
-        command = [sys.executable, str(ROOT / "manage.py"), *arguments, "--json"]
-        done = subprocess.run(command, env=self.environ, capture_output=True, check=True, timeout=60)
-        return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Start the server over a filled journal; stop it after the last test."""
-    environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    environ = {name: value for name, value in environ.items() if not name.startswith("NAGARE_")}
-    environ |= {"NAGARE_DATA_DIR": str(tmp_path_factory.mktemp("e2e") / "var"), "NAGARE_LOG_LEVEL": "WARNING"}
-    fill = [sys.executable, "-m", "tests.e2e.fill"]
-    filled = subprocess.run(fill, env=environ, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=300)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    serve = [sys.executable, str(ROOT / "manage.py"), "serve", "--port", str(port)]
-    with subprocess.Popen(serve, env=environ, stdout=subprocess.PIPE, text=True) as tree:
-        try:
-            assert tree.stdout is not None
-            assert "ready" in tree.stdout.readline()
-            yield Site(url=f"http://127.0.0.1:{port}", environ=environ, **json.loads(filled.stdout))
-        finally:
-            tree.send_signal(signal.SIGTERM)
+def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Site]:
+    """Give the server over a filled journal, which all test processes share."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_site(own if worker_id == "master" else own.parent) as site:
+        yield site
 
 
 Browse = Callable[..., Page]

@@ -13,6 +13,13 @@ from journal.domain import codec
 BEACON: Final = "/nowhere/beacon"
 """Every payload that runs or loads something would ask for this address, or open a dialog."""
 
+TYPIST: Final = "m.kato"
+PASSWORD: Final = "a stream finds its way"
+"""Of the one who signs in by typing."""
+
+LISTED: Final = 60
+"""Runs in the project of the run list; they have no events."""
+
 PAYLOADS: Final = {
     "script": f"<script>alert(1)</script><script src={BEACON}></script>",
     "closing": f"</script></title></textarea></template></bdi></svg><script>fetch('{BEACON}')</script>",

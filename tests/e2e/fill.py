@@ -32,7 +32,7 @@ from journal.store import get_store  # noqa: E402
 from nagare_web.demo import fill  # noqa: E402
 from tests.builders import event, raw  # noqa: E402
 from tests.coding_run import coding_run  # noqa: E402
-from tests.e2e.corpus import PAYLOADS, atif, claude_code, everywhere  # noqa: E402
+from tests.e2e.corpus import LISTED, PASSWORD, PAYLOADS, TYPIST, atif, claude_code, everywhere  # noqa: E402
 
 ORDINARY: Final = 20
 LENGTHS: Final = (200, 2_000, 100_000)
@@ -52,6 +52,8 @@ PEOPLE: Final = {
     "newcomer": (Role.ENGINEER, "empty"),
     "victim": (Role.ENGINEER, "hostile"),
     "patient": (Role.VIEWER, "lengths"),
+    "lister": (Role.ENGINEER, "listed"),
+    TYPIST: (Role.ENGINEER, "typed"),
 }
 """Who signs in, with which role in which project. Nobody is in two: a test would choose one for the others."""
 
@@ -63,6 +65,8 @@ def main() -> None:
     fill(get_store("default"), until=datetime.now(UTC), ordinary=ORDINARY)
     _put_hostile()
     _put_lengths()
+    now = int(datetime.now(UTC).timestamp()) * 1_000_000
+    RunSummary.objects.bulk_create(_listed(number, now) for number in range(LISTED))
     report = _import("default", {"broken.jsonl": b'["no", "run"]\n[}\n', "run.json": atif("mine", "Plot it.")})
     hostile = _import("hostile", _hostile_files())
     result: Any = hostile.result
@@ -75,7 +79,7 @@ def _session(name: str, role: Role, project: str) -> str:
     """Make somebody who is signed in, and return the session's key."""
     if project != "default":
         add_project(project)
-    user, _ = add_user(name, role=role, project=project)
+    user, _ = add_user(name, role=role, project=project, password=PASSWORD)
     client = Client()
     client.force_login(user)
     return client.cookies["sessionid"].value
@@ -114,15 +118,39 @@ def _put_lengths() -> None:
     _lengthen(RunSummary.objects.get(stream=f"agent_run-{LENGTHS[-1]:06}"), LENGTHS[-1])
 
 
+def _listed(number: int, now: int) -> RunSummary:
+    """A fifth were aborted, a seventh have an Arabic title, two thirds saw a tool fail, one is synthetic."""
+    is_bad = number % 5 == 0
+    return RunSummary(
+        project="listed",
+        stream=f"agent_run-{number}",
+        category="agent_run",
+        title=f"Message {number}" if number % 7 else "أضف قالب الفاتورة",
+        status="aborted" if is_bad else "answered",
+        agent="coder" if number % 2 else "ops",
+        tools=["read_file"],
+        events=20 + number,
+        tool_errors=number % 3,
+        first_error=4 if number % 3 else None,
+        shape={"every": 1, "bars": [number * 10 + at for at in range(20)], "failures": [4], "aborted": is_bad},
+        started_us=now - number * 60_000_000,
+        newest_us=now,
+        synthetic=number == 2,
+        position=number,
+    )
+
+
 def _lengthen(run: RunSummary, events: int) -> None:
     """Repeat the run's newest rows until there are `events`; the database copies them, since it is much quicker."""
-    copied = ", ".join(f'"{field.column}"' for field in EventLine._meta.fields if field.name in _COPIED)
+    quote = connection.ops.quote_name
+    copied = ", ".join(quote(str(field.column)) for field in EventLine._meta.fields if field.name in _COPIED)
+    parts = "10000000 + number", "'-'", "substr(event_id, 10)"
+    event_id = f"concat({', '.join(parts)})" if connection.vendor == "mysql" else f"({') || ('.join(parts)})"
     statement = f"""
-        WITH RECURSIVE round(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM round WHERE number < %s)
         INSERT INTO explorer_eventline (version, event_id, position, occurred_us, {copied})
-        SELECT version + number * %s, printf('%%08x-%%s', number, substr(event_id, 10)), version + number * %s,
-               occurred_us + number * 1000000, {copied}
-        FROM explorer_eventline, round WHERE run_id = %s AND version > %s AND version + number * %s <= %s
+        WITH RECURSIVE again(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM again WHERE number < %s)
+        SELECT version + number * %s, {event_id}, version + number * %s, occurred_us + number * 1000000, {copied}
+        FROM explorer_eventline CROSS JOIN again WHERE run_id = %s AND version > %s AND version + number * %s <= %s
         ORDER BY number, version
     """
     rounds = events // _REPEATED + 1

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Browse, Ear, Site
+from tests.e2e.conftest import Browse, Ear
 from tests.e2e.corpus import BOXES, PAYLOADS, everywhere
+from tests.e2e.site import Site
 
 EVERYWHERE: Final = "/runs/agent_run-everywhere/"
 TABS: Final = ("explain", "state", "diff", "payload", "causes")

@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from django.contrib.auth.models import User
-from django.test import Client
 from playwright.sync_api import Page, expect
-from pytest_django.live_server_helper import LiveServer
 
-from explorer.models import RunSummary
-from journal.models import Membership, Project
-
-RUNS = 60
+from tests.e2e.conftest import Browse
+from tests.e2e.corpus import LISTED
 
 
 @pytest.fixture
-def runs(page: Page, live_server: LiveServer) -> Page:
-    """Return a browser in which an engineer with some runs is signed in, on the run list."""
-    project, _ = Project.objects.get_or_create(slug="default", defaults={"name": "Default"})
-    user = User.objects.create_user("m.kato")
-    Membership.objects.create(project=project, user=user, role="engineer")
-    now = int(datetime.now(UTC).timestamp()) * 1_000_000
-    RunSummary.objects.bulk_create(_run(number, now) for number in range(RUNS))
-    client = Client()
-    client.force_login(user)
-    session = client.cookies["sessionid"].value
-    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-    page.goto(f"{live_server.url}/runs/")
+def runs(browse: Browse) -> Page:
+    """Return the run list of a project with more runs than a page holds."""
+    page = browse("lister")
+    page.goto("/runs/")
     return page
-
-
-def _run(number: int, now: int) -> RunSummary:
-    is_bad = number % 5 == 0
-    return RunSummary(
-        project="default",
-        stream=f"agent_run-{number}",
-        category="agent_run",
-        title=f"Message {number}" if number % 7 else "أضف قالب الفاتورة",
-        status="aborted" if is_bad else "answered",
-        agent="coder" if number % 2 else "ops",
-        tools=["read_file"],
-        events=20 + number,
-        tool_errors=number % 3,
-        first_error=4 if number % 3 else None,
-        shape={"every": 1, "bars": [number * 10 + at for at in range(20)], "failures": [4], "aborted": is_bad},
-        started_us=now - number * 60_000_000,
-        newest_us=now,
-        synthetic=number == 2,
-        position=number,
-    )
 
 
 def test_keys_walk_the_list(runs: Page) -> None:
@@ -101,7 +65,7 @@ def test_a_query_changes_the_rows_the_address_and_the_tab(runs: Page) -> None:
     runs.evaluate("window.isTheSamePage = true")
     runs.get_by_label("Query", exact=True).fill("status:aborted")
     runs.keyboard.press("Enter")
-    expect(runs.locator("[data-run]")).to_have_count(RUNS // 5)
+    expect(runs.locator("[data-run]")).to_have_count(LISTED // 5)
     expect(runs).to_have_url(re.compile("q=status%3Aaborted"))
     expect(runs.locator("#tabs [aria-current]")).to_contain_text("Aborted")
     assert runs.evaluate("window.isTheSamePage") is True
@@ -113,7 +77,7 @@ def test_a_query_changes_the_rows_the_address_and_the_tab(runs: Page) -> None:
 def test_older_runs_come_by_a_link(runs: Page) -> None:
     """And newer ones again."""
     runs.get_by_role("link", name="Older", exact=True).click()
-    expect(runs.locator("[data-run]")).to_have_count(RUNS - 50)
+    expect(runs.locator("[data-run]")).to_have_count(LISTED - 50)
     runs.get_by_role("link", name="Newer", exact=True).click()
     expect(runs.locator("[data-run]")).to_have_count(50)
 
@@ -133,24 +97,3 @@ def test_the_chosen_theme_is_kept(runs: Page) -> None:
     assert runs.evaluate("document.documentElement.dataset.theme") == "dark"
     runs.get_by_role("button", name="Switch to the light theme").click()
     assert "nagare-theme" not in {cookie.get("name") for cookie in runs.context.cookies()}
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390, 320])
-def test_the_list_is_accessible_at_every_width(runs: Page, scheme: str, width: int) -> None:
-    """Axe finds nothing, the menu open or not, and nothing lies beside the page."""
-    runs.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    runs.set_viewport_size({"width": width, "height": 844})
-    for _ in range(2):
-        results = Axe().run(runs)
-        assert results.violations_count == 0, results.generate_report()
-        runs.locator("#filters summary").click()
-    assert runs.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-@pytest.mark.parametrize("address", ["/runs/?q=agnt:x", "/runs/?q=agent:codr", "/import/"])
-def test_what_is_said_beside_the_list_is_accessible(runs: Page, live_server: LiveServer, address: str) -> None:
-    """A query that is not understood, one that finds nothing, and the way in."""
-    runs.goto(live_server.url + address)
-    results = Axe().run(runs)
-    assert results.violations_count == 0, results.generate_report()

@@ -92,9 +92,10 @@ def words(html: str) -> str:
 
 def test_it_says_who_owns_what_and_who_is_idle() -> None:
     """In a sentence over the table of leases."""
-    later = NOW + timedelta(minutes=5)
+    now = datetime.now(UTC)  # that of the module may be long ago
+    later = now + timedelta(minutes=5)
     for name, holder in (("outbox", "outbox-b-12"), (f"{presence.PREFIX}outbox-a-9", "outbox-a-9")):
-        Lease.objects.create(name=name, holder=holder, acquired_at=NOW, heartbeat_at=NOW, expires_at=later)
+        Lease.objects.create(name=name, holder=holder, acquired_at=now, heartbeat_at=now, expires_at=later)
     said = words(page(signed_in()))
     assert "outbox-b-12 owns the outbox" in said
     assert "outbox-a-9 is idle as designed and takes over within 10 s of a miss" in said

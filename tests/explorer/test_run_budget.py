@@ -40,13 +40,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Rows 1,001 to 2,000 again and again: a run's lines as they are, at later versions.
 _REPEAT = """
-WITH RECURSIVE again(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM again WHERE n < %s)
 INSERT INTO explorer_eventline (run_id, version, event_id, position, kind, title, summary, tool, call_id, is_error,
     pair, folded_into, took_ms, occurred_us, time_known, context_bytes, size_bytes, trace_id, span_id)
-SELECT run_id, version + n * 1000, event_id || n, position, kind, title, summary, tool, call_id, is_error,
+WITH RECURSIVE again(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM again WHERE n < %s)
+SELECT run_id, version + n * 1000, {event_id}, position, kind, title, summary, tool, call_id, is_error,
     pair + n * 1000, folded_into + n * 1000, took_ms, occurred_us, time_known, context_bytes, size_bytes, '', ''
-FROM explorer_eventline JOIN again WHERE run_id = %s AND version > 1000
+FROM explorer_eventline CROSS JOIN again WHERE run_id = %s AND version > 1000
 """
+_EVENT_IDS = {"mysql": "CONCAT(SUBSTR(event_id, 3), n)"}
+_EVENT_ID = "SUBSTR(event_id, 3) || n"
 
 
 @pytest.fixture
@@ -58,7 +60,8 @@ def runs(db: None) -> dict[int, str]:
     catch_up_all()
     longest = RunSummary.objects.get(stream=streams[100_000])
     with connection.cursor() as cursor:
-        cursor.execute(_REPEAT, (98, longest.pk))
+        event_id = _EVENT_IDS.get(connection.vendor, _EVENT_ID)
+        cursor.execute(_REPEAT.format(event_id=event_id), (98, longest.pk))
     RunSummary.objects.filter(pk=longest.pk).update(events=EventLine.objects.filter(run=longest).count())
     lines = list(EventLine.objects.filter(run=longest).order_by("version"))
     RunMap.objects.filter(run=longest).update(data=grown({}, lines))

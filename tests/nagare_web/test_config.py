@@ -37,6 +37,24 @@ def test_nothing_set_gives_an_embedded_loopback_configuration(data_dir: Path) ->
     assert read.given == {"DATA_DIR"}
 
 
+@pytest.mark.parametrize(
+    ("given", "broker"),
+    [
+        ("redis://cache/1", "redis://cache/1"),
+        ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
+        ("rediss://cache", "rediss://cache?ssl_cert_reqs=required"),
+        ("rediss://cache?ssl_ca_certs=/ca.pem", "rediss://cache?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required"),
+        ("rediss://cache?ssl_cert_reqs=none", "rediss://cache?ssl_cert_reqs=none"),
+    ],
+)
+def test_one_address_of_redis_is_said_in_celerys_words_too(
+    monkeypatch: pytest.MonkeyPatch, given: str, broker: str
+) -> None:
+    """Celery has another word for a socket, and without its own word for TLS it would speak in the clear."""
+    monkeypatch.setenv("NAGARE_REDIS_URL", given)
+    assert config.read().broker_url == broker
+
+
 def test_the_secret_key_is_made_once_and_kept_private(data_dir: Path) -> None:
     """The generated key is the same at the next start, long enough, and readable by the owner alone."""
     first = config.read().secret_key

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,10 @@ from django.core.management import CommandError, call_command
 
 from nagare_web.config import Config
 from nagare_web.management.commands import serve
+from nagare_web.supervisor import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,6 +95,53 @@ def test_the_probe_uses_a_name_that_is_answered(hosts: tuple[str, ...], name: st
 def test_nothing_answers_at_a_free_port(free_port: int) -> None:
     """A refused connection is a no, not an error."""
     assert not serve.answers("127.0.0.1", free_port, name="localhost")
+
+
+class Tended:
+    """Stands in for the supervisor: remembers the programs, and announces what would run."""
+
+    programs: list[str] = []
+
+    def __init__(self, programs: list[Program], *, environ: dict[str, str]) -> None:
+        Tended.programs = [program.name for program in programs]
+
+    def run(self, *, is_ready: Callable[[], bool], announce: Callable[[], None]) -> None:
+        """Be ready if the parts are."""
+        assert is_ready()
+        announce()
+
+
+@pytest.mark.django_db
+def test_a_part_runs_alone(monkeypatch: pytest.MonkeyPatch, taken_port: int) -> None:
+    """Without the others, without a port, and without a migration, which one process does for all."""
+    monkeypatch.setattr(serve, "Supervisor", Tended)
+    monkeypatch.setattr(serve, "call_command", lambda *words, **_: pytest.fail(f"ran {words}"))
+    said = StringIO()
+    call_command("serve", "--only", "worker", "--only", "outbox", "--port", str(taken_port), stdout=said)
+    assert Tended.programs == ["worker", "outbox"]
+    assert said.getvalue() == "Nagare is running outbox, worker (Ctrl-C stops it)\n"
+
+
+def test_web_alone_collects_its_static_files(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    """And migrates nothing either; it is ready when it answers."""
+    ran: list[Any] = []
+    monkeypatch.setattr(serve, "Supervisor", Tended)
+    monkeypatch.setattr(serve, "refuse_missing_migrations", lambda: ran.append("checked"))
+    monkeypatch.setattr(serve, "call_command", lambda *words, **_: ran.append(words[0]))
+    monkeypatch.setattr(serve, "answers", lambda *_, **__: True)
+    call_command("serve", "--only", "web", "--port", str(free_port), stdout=StringIO())
+    assert ran == ["checked", "collectstatic"]
+    assert Tended.programs == ["web"]
+
+
+def test_a_part_refuses_tables_that_are_not_up_to_date(tmp_path: Path) -> None:
+    """With how many migrations are missing and the way out; nothing is started."""
+    environ = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    environ["NAGARE_DATA_DIR"] = str(tmp_path / "var")
+    command = [sys.executable, str(ROOT / "manage.py"), "serve", "--only", "scheduler"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert re.search(r"\d+ migrations are not applied; run `nagare migrate` first", done.stderr)
 
 
 @pytest.mark.slow

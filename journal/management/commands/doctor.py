@@ -137,9 +137,17 @@ def _mysql() -> Finding:
 
 
 def _microsoft() -> Finding:
-    says = _ask("SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(40))")[0]
-    return Finding(
-        what="database", ok=True, says=f"SQL Server {says}; this store has not been run on one by its authors"
+    version, collation = _ask(
+        "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(40)),"
+        " CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128))"
+    )
+    return _judged(
+        f"SQL Server {version}, {collation}; this store has not been run on one by its authors",
+        {
+            "names that differ in case become one: make the database with COLLATE Latin1_General_100_BIN2_UTF8": (
+                "_BIN2" not in collation
+            )
+        },
     )
 
 

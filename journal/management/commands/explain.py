@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from django.core.management.base import CommandParser
 
+from journal.domain import codec
+from journal.domain.catalog import both
 from journal.domain.event import RecordedEvent, instant
 from journal.domain.explain import explain
 from journal.errors import StreamNotFound
@@ -25,6 +27,11 @@ class Command(Base):
         add_stream_argument(parser)
         parser.add_argument("--after", type=int, default=0, metavar="V", help="begin behind this event")
         parser.add_argument("--until", type=int, metavar="V", help="end with this event")
+        parser.add_argument(
+            "--raw",
+            action="store_true",
+            help="with each event's data as stored, and as read where upcasters changed it",
+        )
 
     def run(self, **options: Any) -> None:
         """Read, explain, print."""
@@ -34,7 +41,8 @@ class Command(Base):
             raise StreamNotFound(stream=stream, project=store.project)
         events = store.read_stream(stream, after=options["after"], until=options["until"])
         if options["json"]:
-            self.print_json({"stream": stream, "events": [_as_json(event) for event in events]})
+            told = [{**_as_json(event), **(_both(event) if options["raw"] else {})} for event in events]
+            self.print_json({"stream": stream, "events": told})
             return
         for event in events:
             explanation = explain(event)
@@ -42,11 +50,30 @@ class Command(Base):
             if explanation.detail and event.type == "agent_run.reasoned":
                 because = _in_one_line(explanation.detail)
                 self.say(f"         Because: “{because}” (the model's own stated reason, not verified)")
+            if options["raw"]:
+                self._say_data(event)
+
+    def _say_data(self, event: RecordedEvent) -> None:
+        shown = both(event)
+        self.say(f"         stored, schema {shown.schema}: {codec.text(shown.raw)}")
+        if shown.is_changed:
+            self.say(f"         read, schema {shown.newest}: {codec.text(shown.upcast)}")
+        elif shown.reason:
+            self.say(f"         not read: {_in_one_line(shown.reason)}")
 
 
 def _in_one_line(text: str) -> str:
     """Fold white space, so that nothing an event holds looks like the line of another."""
     return " ".join(text.split())
+
+
+def _both(event: RecordedEvent) -> dict[str, Any]:
+    shown = both(event)
+    return {
+        "stored": {"schema": shown.schema, "data": shown.raw},
+        "read": {"schema": shown.newest, "data": shown.upcast} if shown.upcast is not None else None,
+        "not_read": shown.reason or None,
+    }
 
 
 def _as_json(event: RecordedEvent) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`nagare serve`: everything one machine needs, in one process tree."""
+"""`nagare serve`: everything one machine needs, in one process tree; or one part of it, beside others elsewhere."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 import nagare_web
 from nagare_web.supervisor import Program, Supervisor
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Collection, Sequence
 
     from nagare_web.config import Config
 
 OK = 200
+PARTS = ("web", "worker", "scheduler", "projections", "outbox")
 
 
 class Command(BaseCommand):
@@ -31,7 +35,8 @@ class Command(BaseCommand):
 
     help = (
         "Bring the database up to date and collect static files, then run the web server, a worker and the scheduler "
-        "in one process tree until Ctrl-C. Listens on this machine only, unless --host says otherwise."
+        "in one process tree until Ctrl-C. Listens on this machine only, unless --host says otherwise. With --only, it "
+        "runs one part of an installation that is spread over several machines or containers, and migrates nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,29 +45,50 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
         parser.add_argument("--port", type=port_number, default=8000, help="port to listen on (default: %(default)s)")
         parser.add_argument("--workers", type=at_least_one, default=2, help="tasks run at once (default: %(default)s)")
+        parser.add_argument(
+            "--only",
+            action="append",
+            choices=PARTS,
+            metavar="PART",
+            help=f"run this part alone: {', '.join(PARTS)}; may be given again for more than one",
+        )
 
-    def handle(self, *_args: Any, host: str, port: int, workers: int, **_options: Any) -> None:
+    def handle(
+        self, *_args: Any, host: str, port: int, workers: int, only: Sequence[str] | None = None, **_options: Any
+    ) -> None:
         """Refuse what cannot work before anything is started."""
         config: Config = settings.CONFIG
+        parts = frozenset(only or PARTS)
+        if "web" in parts:
+            self._check_address(host, port, config)
+        if only:
+            refuse_missing_migrations()
+        else:
+            call_command("migrate", interactive=False, verbosity=0)
+        if "web" in parts:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        wanted = programs(host=host, port=port, workers=workers, trusted_proxies=config.trusted_proxies)
+        supervisor = Supervisor([program for program in wanted if program.name in parts], environ=child_environ())
+        supervisor.run(
+            is_ready=lambda: "web" not in parts or answers(host, port, name=a_served_name(config)),
+            announce=lambda: self._say(ready(parts, f"http://{bracketed(host)}:{port}/")),
+        )
+
+    def _check_address(self, host: str, port: int, config: Config) -> None:
         refuse_exposed_defaults(host, config)
         refuse_taken_port(host, port)
         if not is_loopback(host) and not config.tls:
             self.stderr.write(f"Passwords cross the network in the clear: {host} is served without NAGARE_TLS=1.")
-        call_command("migrate", interactive=False, verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
-        supervisor = Supervisor(
-            programs(host=host, port=port, workers=workers, trusted_proxies=config.trusted_proxies),
-            environ=child_environ(),
-        )
-        address = f"http://{bracketed(host)}:{port}/"
-        supervisor.run(
-            is_ready=lambda: answers(host, port, name=a_served_name(config)),
-            announce=lambda: self._say(f"Nagare is ready at {address} (Ctrl-C stops it)"),
-        )
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+def ready(parts: Collection[str], address: str) -> str:
+    """Return what is said once everything runs: where to look, or which parts these are."""
+    what = f"ready at {address}" if "web" in parts else f"running {', '.join(sorted(parts))}"
+    return f"Nagare is {what} (Ctrl-C stops it)"
 
 
 def port_number(text: str) -> int:
@@ -158,6 +184,19 @@ def refuse_exposed_defaults(host: str, config: Config) -> None:
             f"{host} can be reached from other machines; set {variables} first, "
             "or leave --host out to serve this machine only"
         )
+
+
+def refuse_missing_migrations() -> None:
+    """Refuse to run one part on tables that are not up to date: of several parts, one migrates for all.
+
+    Raises:
+        CommandError: migrations are missing, with how many and the way out.
+    """
+    executor = MigrationExecutor(connection)
+    missing = len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    connection.close()
+    if missing:
+        raise CommandError(f"{missing} migrations are not applied; run `nagare migrate` first, once for all parts")
 
 
 def refuse_taken_port(host: str, port: int) -> None:

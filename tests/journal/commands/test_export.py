@@ -18,6 +18,7 @@ from journal.domain.aggregate import fold
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ANY_VERSION
+from journal.errors import ExportRefused
 from journal.exports import EXPORTS
 from journal.ingest.files import from_memory
 from journal.ingest.importer import Importer, Report
@@ -146,6 +147,16 @@ def test_other_formats_bring_the_same_decisions_calls_errors_and_tokens(name: st
     if name == "atif":  # which keeps arguments as an object, and their order with it
         before["calls"] = [(tool, args.replace(": ", ":")) for tool, args in before["calls"]]
     assert after == before
+
+
+@pytest.mark.parametrize("name", ["atif", "otlp"])
+def test_a_stream_that_is_no_run_is_refused_at_once(name: str) -> None:
+    """Rather than made into a document with nothing in it; the journal's own lines hold every stream."""
+    store = MemoryStore()
+    store.append("order-1", [raw(type="order.placed")], expected_version=ANY_VERSION)
+    with pytest.raises(ExportRefused, match=f"'order-1' is no agent run, and {name} holds nothing else.*jsonl"):
+        EXPORTS[name](store.read_stream("order-1"))
+    assert exported(store, "jsonl", "order-1").count(b"\n") == 1
 
 
 def test_exporting_twice_gives_the_same_bytes() -> None:

@@ -7,6 +7,7 @@ import stat
 import struct
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -146,3 +147,17 @@ def test_a_damaged_gzip_is_refused(data: bytes) -> None:
     """A cut end, junk behind and another format give a reason."""
     with pytest.raises(ImportRefused, match=r"cut short|damaged"):
         gunzip(data)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: zipped({"run.json": data})])
+def test_what_packs_well_takes_its_own_size_in_memory(pack: Callable[[bytes], bytes]) -> None:
+    """Near the limit of 250 to 1, too: the inflated file is there once, not as pieces and as a whole."""
+    packed = pack(b'{"said": "the same again and again", "at": 1}\n' * 700_000)
+    tracemalloc.start()
+    try:
+        size = sum(len(data) for _, data in entries(packed)) if packed[:2] == b"PK" else len(gunzip(packed))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size / len(packed) > 100
+    assert peak < 1.3 * size

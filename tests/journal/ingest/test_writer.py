@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry import trace
 
 from journal.domain import agent_run as run
 from journal.domain.aggregate import fold
@@ -17,7 +18,8 @@ from journal.errors import ImportRefused
 from journal.ingest.draft import EventDraft, Link, Opaque, Outcome, Ref, RunDraft
 from journal.ingest.writer import Written, prepare, replace_invalid, stream_of, write
 from journal.store.memory import MemoryStore
-from tests.builders import NOON, reasoned, responded, returned, started
+from tests.builders import NOON, raw, reasoned, responded, returned, started
+from tests.otel import telemetry
 
 
 def story(length: int = 99, **last: Any) -> list[EventDraft]:
@@ -50,6 +52,22 @@ def test_a_second_import_changes_nothing() -> None:
     again = imported(store, story())
     assert (first.status, first.events, again.status, again.added) == ("imported", 7, "unchanged", 0)
     assert store.head() == 7
+
+
+def test_what_is_imported_keeps_the_trace_of_its_source() -> None:
+    """An event that recorded none gets none: the importer's own span is no place where it happened."""
+    recorded = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    store, events = MemoryStore(), story()
+    events[1].traceparent = recorded
+    with telemetry(), trace.get_tracer("importer").start_as_current_span("import"):
+        imported(store, events)
+        store.append("order-1", [raw()], expected_version=0)
+    by_stream: dict[str, list[str | None]] = {}
+    for event in store.read_all():
+        by_stream.setdefault(event.stream, []).append(event.meta.traceparent)
+    (run_traces,) = (traces for stream, traces in by_stream.items() if stream != "order-1")
+    assert run_traces == [None, recorded, *[None] * 5]
+    assert by_stream["order-1"] != [None]
 
 
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=6))
@@ -173,7 +191,7 @@ def test_a_nul_character_refuses_the_run_and_names_line_and_way_out() -> None:
     """Nothing of it is written; with `replace_invalid` it is, and the place is visible."""
     store = MemoryStore()
     bad = EventDraft(key="bad", event=responded("a\x00b"), line=12)
-    with pytest.raises(ImportRefused, match=r"line 12: NUL.*--replace-invalid"):
+    with pytest.raises(ImportRefused, match=r"line 12: NUL.*nagare import --replace-invalid"):
         imported(store, [*story(4), bad])
     assert store.head() == 0
     imported(store, [replace_invalid(draft) for draft in [*story(4), bad]])

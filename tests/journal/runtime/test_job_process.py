@@ -29,6 +29,10 @@ from tests.zips import zipped
 pytestmark = pytest.mark.django_db
 FULL = bool(os.environ.get("FULL"))
 KILLS = 50 if FULL else 8
+FILES = 10 if FULL else 3
+"""In each archive of an import whose workers are killed."""
+
+_FILES_TO_DIE_AT = range(1, FILES + 2 - FULL)
 NAMES = tuple(f"s{number}" for number in range(KILLS + 2))
 
 
@@ -323,13 +327,13 @@ def test_an_import_whose_workers_are_killed_comes_to_what_an_undisturbed_one_doe
     settings.MEDIA_ROOT = str(tmp_path)
     jobs_of = {project: _submitted(project) for project in ("calm", "stormy")}
     calm = imports.run(jobs_of["calm"].id)
-    for at in range(1, 5):
+    for at in _FILES_TO_DIE_AT:
         assert _killed_at_file(jobs_of["stormy"], at)
         abandoned(jobs_of["stormy"])
     stormy = imports.run(jobs_of["stormy"].id)
     assert calm is not None
     assert stormy is not None
-    assert (stormy.status, stormy.done, stormy.attempt) == ("done", calm.done, 5)
+    assert (stormy.status, stormy.done, stormy.attempt) == ("done", calm.done, len(_FILES_TO_DIE_AT) + 1)
     assert _runs("stormy") == _runs("calm")
     assert [one["path"] for one in (stormy.result or {})["files"]] == [
         one["path"] for one in (calm.result or {})["files"]
@@ -340,7 +344,7 @@ def test_an_import_whose_workers_are_killed_comes_to_what_an_undisturbed_one_doe
 def _submitted(project: str) -> Job:
     add_project(project)
     packed = [
-        {f"{archive}{number}.traj.json": _session(f"{archive}{number}") for number in range(3)} for archive in "ab"
+        {f"{archive}{number}.traj.json": _session(f"{archive}{number}") for number in range(FILES)} for archive in "ab"
     ]
     uploads = [SimpleUploadedFile(f"{at}.zip", zipped(files)) for at, files in enumerate(packed)]
     return imports.submit(project=project, user_id=None, uploads=uploads)

@@ -17,8 +17,11 @@ import pytest
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
 OWNER = Path(__file__).with_name("owner.py")
-TTL_S = 1.5
+TTL_S = 5.0 if os.environ.get("FULL") else 1.5
+"""FULL=1 measures with the lease time that is shipped."""
+
 SLACK_S = 2.0
+KILLS = 10 if os.environ.get("FULL") else 4
 """A busy machine is slow to start Python and to schedule it; the promise is about leases, not about that."""
 
 
@@ -156,7 +159,7 @@ def test_a_rebuild_survives_kills_and_appends(start: Start) -> None:
     progress = start("done", job)
     seen = [int(progress.asked()[0])]
     writer = start("fill", "600")
-    for _ in range(4):
+    for _ in range(KILLS):
         worker = start("rebuild", job)
         if worker.says()[0] == "ended":
             break

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from journal.models import Checkpoint, Job, Lease, ParkedEvent, Project
-from journal.runtime import beside, checkpoint, job_process, lease, rebuilds
+from journal.runtime import beside, checkpoint, job_process, lease, parked, rebuilds
 from journal.runtime import job as jobs
 from journal.runtime import projection as projections
 from journal.runtime.checkpoint import Fenced
 from journal.runtime.subscription import HandlingStopped, run_once
+from journal.store import every_project
 from journal.tasks import reap
 from tests.journal.runtime.names import Names, append, generations
 
@@ -162,6 +163,20 @@ def test_a_rebuild_passes_what_is_parked_already_and_mends_what_it_can(names: Na
     assert list(ParkedEvent.objects.values_list("subscription", "event_id")) == [(names.name, both[1])]
 
 
+def test_what_a_person_gave_up_stays_given_up(names: Names) -> None:
+    """A rebuild that cannot take it either does not try it again; one that can takes it off the list."""
+    given_up, waiting = append("y", "z")
+    names.poison = {given_up, waiting}
+    projections.catch_up(names)
+    assert parked.skip(ParkedEvent.objects.get(event_id=given_up).id)
+    projections.rebuild(names)
+    states = dict(ParkedEvent.objects.values_list("event_id", "state"))
+    assert states == {given_up: "skipped", waiting: "waiting"}
+    names.poison = set()
+    projections.rebuild(names)
+    assert not ParkedEvent.objects.exists()
+
+
 def test_a_read_model_equals_its_rebuild(names: Names) -> None:
     """Compared by the digest of its rows; nothing is left behind."""
     verdict = beside.verify(names)
@@ -209,7 +224,8 @@ def test_a_worker_that_dies_is_followed_by_one_that_goes_on(names: Names, at_bat
     done = job_process.run(job.id)
     assert done is not None
     assert (done.status, done.attempt, (done.result or {})["generation"]) == ("done", 2, generation)
-    assert min(names.taken) == (generation, handled_before + 1)
+    next_one = next(iter(every_project().read_all(after=handled_before)))
+    assert min(names.taken) == (generation, next_one.position)
     assert names.rows() == NOW
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from journal.runtime import wakeup
-from journal.runtime.wakeup import nudge, wakeups
+from journal.runtime.wakeup import Nudges, nudge, wakeups
 
 
 class Broken:
@@ -49,6 +49,44 @@ def test_a_broken_bell_is_replaced_by_polling(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(wakeup, "_bell", lambda *_: Broken())
     assert len(list(islice(wakeups(poll_s=0.01, stop=threading.Event()), 4))) == 4
     assert Broken.closed
+
+
+def test_a_bell_that_broke_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that was away for a while is heard again; between two tries the poll does."""
+    hung: list[Broken] = []
+
+    def hang_up(*_: object) -> Broken:
+        hung.append(Broken())
+        return hung[-1]
+
+    monkeypatch.setattr(wakeup, "_bell", hang_up)
+    looks = wakeups(poll_s=0.001, stop=threading.Event(), mended_every_s=0)
+    list(islice(looks, 5))
+    assert len(hung) > 1
+    hung.clear()
+    list(islice(wakeups(poll_s=0.001, stop=threading.Event()), 5))
+    assert len(hung) == 1
+
+
+def test_many_appends_share_a_nudge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is appended while one goes out gets one more, and no append waits for either."""
+    going_out, may_go = threading.Semaphore(0), threading.Semaphore(0)
+
+    def slow(*, redis_url: str) -> bool:
+        assert redis_url == "redis://nowhere"
+        going_out.release()
+        return may_go.acquire(timeout=30)
+
+    monkeypatch.setattr(wakeup, "nudge", slow)
+    nudges = Nudges(redis_url="redis://nowhere")
+    nudges.ring()
+    assert going_out.acquire(timeout=30)
+    for _ in range(100):
+        nudges.ring()
+    may_go.release()
+    assert going_out.acquire(timeout=30)
+    may_go.release()
+    assert not going_out.acquire(timeout=4 * wakeup.NUDGE_EVERY_S)
 
 
 def test_an_unreachable_redis_is_no_reason_to_stand_still() -> None:

@@ -26,8 +26,10 @@ from journal.runtime.clock import SettableClock
 from journal.runtime.http_out import AddressRefused
 from journal.runtime.webhooks import WebhookRefused, wanted_by
 from journal.store import get_store
+from journal.store.tracing import traceparent_of
 from tests.builders import event
 from tests.journal.runtime.receiver import Receiver, receiving
+from tests.otel import telemetry
 
 pytestmark = pytest.mark.django_db
 ALERT = Raised(
@@ -81,6 +83,41 @@ def test_a_webhook_gets_the_event_signed(receiver: Receiver, clock: SettableCloc
     document = json.loads(body)
     assert (document["type"], document["project"]) == ("run_aborted", "mine")
     assert document["event"]["data"]["run"] == "agent_run-7"
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def put_traced(traceparent: str) -> None:
+    """Append an alert that says in which trace it was raised, together with its dispatches."""
+    asked = wanted_by(Webhook.objects.filter(project_id="mine"), ALERT.kind)
+    traced = event(ALERT, traceparent=traceparent)
+    get_store("mine").append("alerts-2026-11", [traced], expected_version=ANY_VERSION, dispatches=asked)
+
+
+def test_a_receiver_gets_the_attempts_own_span(receiver: Receiver, clock: SettableClock) -> None:
+    """So that its trace goes on where ours ends; the event's own trace is linked from there."""
+    webhooks.add(project="mine", url=receiver.url)
+    put_traced(TRACE)
+    with telemetry() as sdk:
+        assert outbox.deliver_due(clock=clock) == ["delivered"]
+        (attempt,) = sdk.spans("nagare.outbox.dispatch")
+    ((headers, _),) = receiver.requests
+    assert attempt.context is not None
+    assert headers["traceparent"] == traceparent_of(attempt.context)
+
+
+@pytest.mark.parametrize(("said", "sent"), [(TRACE, TRACE), (f"{TRACE}\r\nx-injected: 1", None), ("", None)])
+def test_where_nobody_records_spans_the_events_trace_is_sent_on(
+    said: str, sent: str | None, receiver: Receiver, clock: SettableClock
+) -> None:
+    """If it is one: what an imported event says there is a stranger's text."""
+    webhooks.add(project="mine", url=receiver.url)
+    put_traced(said)
+    assert outbox.deliver_due(clock=clock) == ["delivered"]
+    ((headers, _),) = receiver.requests
+    assert headers.get("traceparent") == sent
+    assert "x-injected" not in headers
 
 
 def test_a_receiver_that_fails_gets_it_again_under_the_same_id(clock: SettableClock) -> None:

@@ -59,8 +59,10 @@ class StoreContract:
         assert next(store.read_stream("run-7")).data == data
 
     def test_five_thousand_events_in_one_append_return(self, store: EventStore) -> None:
-        """A large batch is one append."""
-        assert store.append("run-7", [raw() for _ in range(5000)], expected_version=NO_STREAM).version == 5000
+        """A large batch is one append, ten megabytes of it too."""
+        large = b'{"text": "' + b"x" * 2_000 + b'"}'
+        events = [raw(data=large) for _ in range(5000)]
+        assert store.append("run-7", events, expected_version=NO_STREAM).version == 5000
         assert versions(store, "run-7") == list(range(1, 5001))
 
     @pytest.mark.parametrize(

@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from threading import Barrier, Event
+from threading import Event
 
 import pytest
 from django.db import DatabaseError, connections, transaction
 
 from journal.domain.stream import NO_STREAM
-from journal.errors import WrongExpectedVersion
 from journal.store import EventStore, get_store
 from journal.store.sql import Batch
-from tests.builders import identity, raw
-from tests.journal.store.contract import NewStore, StoreContract, versions
+from tests.builders import raw
+from tests.journal.store.contract import NewStore, StoreContract
 
 _serial = count(1)
 
@@ -71,45 +70,6 @@ def test_an_append_that_is_rolled_back_lets_readers_go_on(server: str) -> None:
         assert list(store.read_all()) == []
         slow.set()
     assert [event.stream for event in store.read_all()] == ["run-2"]
-
-
-@on_every_server
-def test_of_writers_that_expect_the_same_version_one_wins(server: str) -> None:
-    """Eight writers decide on the same version, ten times: one success each, and the others learn the version."""
-    store = get_store(f"race-{next(_serial)}", using=server)
-    barrier = Barrier(8)
-
-    def race(expected: int) -> int:
-        try:
-            barrier.wait(30)
-            store.append("run-7", [raw()], expected_version=expected)
-        except WrongExpectedVersion as late:
-            assert late.actual == expected + 1  # noqa: PT017 - one of eight is to win, and raises nothing
-            return 0
-        finally:
-            connections[server].close()
-        return 1
-
-    with ThreadPoolExecutor(8) as pool:
-        for expected in range(10):
-            assert sum(pool.map(race, [expected] * 8)) == 1
-    assert versions(store, "run-7") == list(range(1, 11))
-
-
-@on_every_server
-def test_the_same_append_from_many_at_once_is_one_event(server: str) -> None:
-    """A retry that overtakes its first try changes nothing."""
-    store = get_store(f"again-{next(_serial)}", using=server)
-
-    def append(_: int) -> bool:
-        try:
-            return store.append("run-7", [raw(id=identity("one"))], expected_version=NO_STREAM).is_new
-        finally:
-            connections[server].close()
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(append, range(24))) == 1
-    assert versions(store, "run-7") == [1]
 
 
 @on_every_server

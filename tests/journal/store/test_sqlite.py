@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Barrier
-
 import pytest
 from django.db import IntegrityError, connection, transaction
 
 from journal.domain.stream import ANY_VERSION, NO_STREAM
-from journal.errors import WrongExpectedVersion
 from journal.store import every_project, get_store
-from tests.builders import identity, raw
-from tests.journal.store.contract import NewStore, StoreContract, versions
+from tests.builders import raw
+from tests.journal.store.contract import NewStore, StoreContract
 
 
 @pytest.mark.django_db
@@ -72,75 +61,3 @@ def test_the_store_over_all_projects_reads_and_does_not_write() -> None:
     assert [event.project for event in every_project().read_all()] == ["ours", "theirs"]
     with pytest.raises(TypeError, match="only reads"):
         every_project().append("run-1", [raw()], expected_version=ANY_VERSION)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_writers_that_expect_the_same_version_one_wins() -> None:
-    """Eight writers decide on the same version, twenty times: one success each, and the others learn the version."""
-    barrier = Barrier(8)
-
-    def race(expected: int) -> int:
-        try:
-            barrier.wait()
-            get_store().append("run-7", [raw()], expected_version=expected)
-        except WrongExpectedVersion as late:
-            return late.actual
-        finally:
-            connection.close()
-        return 0
-
-    with ThreadPoolExecutor(8) as pool:
-        for expected in range(20):
-            assert sorted(pool.map(race, [expected] * 8)) == [0, *[expected + 1] * 7]
-    assert versions(get_store(), "run-7") == list(range(1, 21))
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_same_append_from_many_at_once_is_one_event() -> None:
-    """A retry that overtakes its first try changes nothing."""
-
-    def append(_: int) -> bool:
-        try:
-            return get_store().append("run-7", [raw(id=identity("one"))], expected_version=NO_STREAM).is_new
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(append, range(24))) == 1
-    assert versions(get_store(), "run-7") == [1]
-
-
-_WRITER = """
-import sys, django
-django.setup()
-from journal.domain.event import EventData
-from journal.store import get_store
-store, acknowledged = get_store(), open(sys.argv[1], "w")
-while True:
-    done = store.append("run-7", [EventData(type="t.x", data=b"{}")] * 3, expected_version="any")
-    acknowledged.write(f"{done.version}\\n"); acknowledged.flush()
-"""
-
-
-@pytest.mark.slow
-def test_what_was_acknowledged_survives_kill_9_and_batches_are_whole(tmp_path: Path) -> None:
-    """A writer of batches of three, killed at odd moments: no acknowledged batch is lost, none is half there."""
-    rounds = 40 if os.environ.get("FULL") else 6
-    environment = {**os.environ, "NAGARE_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "nagare_web.settings"}
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], env=environment, check=True)
-    acknowledged = tmp_path / "acknowledged"
-    for at in range(rounds):
-        acknowledged.write_text("")
-        writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(acknowledged)], env=environment)
-        deadline = time.monotonic() + 60
-        while acknowledged.read_text().count("\n") <= at % 4 and time.monotonic() < deadline:
-            time.sleep(0.003)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        told = [int(line) for line in acknowledged.read_text().split("\n")[:-1]]
-        with sqlite3.connect(tmp_path / "nagare.sqlite3") as database:
-            count, newest = database.execute("SELECT COUNT(*), MAX(version) FROM journal_event").fetchone()
-            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert told, "the writer never got to append"
-        assert newest >= told[-1]
-        assert (count, count % 3) == (newest, 0)
