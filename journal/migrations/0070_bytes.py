@@ -49,6 +49,6 @@ def _apply(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Make columns binary. Undoing leaves them: the older code works with them."""
 
-    dependencies = [("journal", "0040_leases")]
+    dependencies = [("journal", "0060_sessions")]
     # Not atomic in itself: MySQL commits at each of these anyway. The migration is, where the database can.
     operations = [migrations.RunPython(_apply, migrations.RunPython.noop, atomic=False)]
