@@ -108,7 +108,7 @@ def _statement(around: str) -> str:
     ) part
     LEFT JOIN explorer_eventline line ON line.event_id = part.other
     LEFT JOIN explorer_runsummary run ON run.id = line.run_id AND run.{_LIVE} AND run.project = %s
-    LEFT JOIN explorer_runsummary own ON part.what = 'here' AND own.id = line.run_id
+    LEFT JOIN explorer_runsummary own ON part.what = 'here' AND own.id = run.id
     LEFT JOIN (SELECT {steps} FROM here) steps ON part.what = 'here'
     """  # noqa: S608 - constants of this module and of the models
 
@@ -145,9 +145,10 @@ def _cursor(event_id: str, found: Sequence[Sequence[Any]], tool: str) -> Cursor 
     lines: dict[str, EventLine] = {}
     here: Sequence[Any] | None = None
     for row in found:
-        if row[0] == "here":
+        # An event's id is unique in its project alone: another project's line of that id comes without its run.
+        is_known = row[len(COLUMNS)] is not None and row[line_end] is not None
+        if row[0] == "here" and is_known:
             here = row
-        is_known = row[len(COLUMNS)] is not None and row[line_end] is not None  # of this project and generation
         if is_known and row[6] not in lines:
             line = _made(EventLine, _LINE, row[len(COLUMNS) : line_end])
             line.run = RunSummary(**dict(zip(_FOREIGN, row[line_end:own_at], strict=True)))

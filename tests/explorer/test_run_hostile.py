@@ -65,7 +65,10 @@ class _Watch(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        if tag in ("img", "iframe", "object", "embed", "base") or (tag == "script" and not values.get("nonce")):
+        is_data = values.get("id") == "nagare-keys" and values.get("type") == "application/json"
+        if tag in ("img", "iframe", "object", "embed", "base") or (
+            tag == "script" and not values.get("nonce") and not is_data
+        ):
             self.found.append(tag)
         for name, value in attrs:
             is_foreign = name.startswith(("on", "hx-on")) or (name.startswith("hx-") and name not in OURS)
@@ -93,7 +96,7 @@ def test_hostile_text_stays_text(reader: Client, name: str) -> None:
 def test_foreign_text_is_outside_of_htmx(reader: Client) -> None:
     """Rows, titles and panels stand in containers that htmx leaves alone; what loads more stands outside of them."""
     html = page(reader, address(put("agent_run-evil", [builders.event(builders.started(prompt=CORPUS["htmx"]))])))
-    for opening in ('<div class="run-name"', '<div class="win"', '<header class="event-head"', '<div class="panel"'):
+    for opening in ('<div class="run-name"', '<div class="wins"', '<header class="event-head"', '<div class="panel"'):
         assert "hx-disable" in html[html.index(opening) :].split(">", 1)[0]
 
 

@@ -80,13 +80,14 @@ def test_another_project_s_traces_are_not_there(reader: Client) -> None:
 
 
 def test_an_event_links_to_its_trace_where_a_tool_is_configured(reader: Client) -> None:
-    """Without one its ids are shown; an event without a trace shows neither."""
+    """Without one its ids are shown; an event without a trace says so."""
     address = f"/runs/{STREAM}/?v=3&tab=payload"
-    assert f"{TRACE} {SPAN}" in reader.get(address).content.decode()
+    assert f"00-{TRACE}-{SPAN}-" in reader.get(address).content.decode()
     assert "Open the trace" not in reader.get(address).content.decode()
     traces.use("https://traces.example/trace/{trace_id}?span={span_id}")
     assert f'href="https://traces.example/trace/{TRACE}?span={SPAN}"' in reader.get(address).content.decode()
-    assert "Trace</dt>" not in reader.get(f"/runs/{STREAM}/?v=1&tab=payload").content.decode()
+    without = reader.get(f"/runs/{STREAM}/?v=1&tab=payload").content.decode()
+    assert '<dt>Trace</dt><dd class="mono">not recorded</dd>' in without
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's query plan")
