@@ -207,7 +207,7 @@ class _Drawing:
         """Draw how much of a lane's kind there is along the run, from its lower edge up: what there is can be seen."""
         base = {"decisions": 26, "tools": 38, "model": 49}[lane]
         edges = [round(EDGE + at * (WIDTH - 2 * EDGE) / self.columns) for at in range(self.columns + 1)]
-        heights = [(edges[at], str(base - round(2 + 8 * share) if share else base)) for at, share in enumerate(shares)]
+        heights = [(edges[at], str(base - round(2 + 5 * share) if share else base)) for at, share in enumerate(shares)]
         return f"M{edges[0]} {base}{_steps(heights)}H{edges[-1]}V{base}Z"
 
 

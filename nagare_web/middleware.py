@@ -59,7 +59,7 @@ class RequestContext:
         write(
             "request",
             method=request.method,
-            path=request.path,
+            path=telemetry.path_of(request),
             status=response.status_code,
             duration_ms=round(duration_ms, 1),
         )

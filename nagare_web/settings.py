@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 # Everything above WhiteNoise also sees static files: each response carries the policy and the correlation id, and no
 # file is served to a host name that is not ours.
 MIDDLEWARE = [
+    "django.middleware.gzip.GZipMiddleware",  # pads at random: sizes tell nothing of secrets (BREACH)
     "nagare_web.middleware.RequestContext",
     "nagare_web.middleware.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",

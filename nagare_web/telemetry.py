@@ -8,8 +8,9 @@ incoming trace context on, so that log lines can be joined with the caller's tra
 
 from __future__ import annotations
 
+import re
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import metrics, propagate, trace
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
 
 SERVER_ERROR = 500
+_KEY: Final = re.compile(r"(?<=^/embed/)[^/]+")
+"""Whoever has the address of an embedded run sees it, so logs and traces must not have it."""
 
 
 def configure(endpoint: str | None, *, service: str, has_gauges: bool = False) -> None:
@@ -57,10 +60,15 @@ def request_span(request: HttpRequest) -> AbstractContextManager[trace.Span]:
         kind=trace.SpanKind.SERVER,
         attributes={
             "http.request.method": request.method or "",
-            "url.path": request.path,
+            "url.path": path_of(request),
             "url.scheme": request.scheme or "",
         },
     )
+
+
+def path_of(request: HttpRequest) -> str:
+    """Return the request's path as it may be written down: an address that is itself a key, without that."""
+    return _KEY.sub("…", request.path)
 
 
 def finish_request_span(span: trace.Span, request: HttpRequest, response: HttpResponseBase) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.core.management import call_command
@@ -12,6 +13,9 @@ from django.db import connections
 
 from nagare_web import databases
 from tests import servers
+
+SEARCHES: Final = pytest.mark.django_db(transaction=os.environ.get("NAGARE_TEST_DATABASE") == "mariadb")
+"""Marks tests that search texts: the full-text index of InnoDB finds what is committed, and nothing before."""
 
 
 @functools.cache

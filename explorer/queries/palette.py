@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db.models import Q
 from django.urls import reverse
 
 from explorer import figures
 from explorer.models import RunSummary
 from explorer.outside import flat
+from explorer.queries.run_filters import alike
 
 _MOST: Final = 8
 _LONGEST: Final = 200
@@ -18,10 +18,10 @@ _TITLE: Final = 90
 
 def runs_called(project: str, asked: str) -> list[dict[str, str]]:
     """Return the newest runs, or the newest of those whose title or stream has what is asked for."""
-    asked = asked.strip()[:_LONGEST]
+    asked = asked.replace("\x00", "").strip()[:_LONGEST]
     found = RunSummary.objects.filter(project=project)
     if asked:
-        found = found.filter(Q(title__icontains=asked) | Q(stream__icontains=asked))
+        found = found.filter(alike("title", "icontains", asked) | alike("stream", "icontains", asked))
     return [
         {
             "title": flat(title)[:_TITLE],

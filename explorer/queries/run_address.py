@@ -67,12 +67,16 @@ class Address:
 
     @classmethod
     def of(cls, stream: str, query: Mapping[str, str]) -> Address:
-        """Read an address. What makes no sense counts as not said: an address is typed by people."""
+        """Read an address. What makes no sense counts as not said: an address is typed by people.
+
+        A NUL is left out wherever one stands, as databases differ in whether they take it.
+        """
+        query = {name: value.replace("\x00", "") for name, value in query.items()}
         tab, scrub = query.get("tab", ""), query.get("scrub", "")
         q = query.get("q", "").strip()[:_LONGEST]
         known = scrub in _SCRUBS or (scrub.startswith(_TOOL) and len(scrub) > len(_TOOL))
         return cls(
-            stream=stream,
+            stream=stream.replace("\x00", ""),
             asked=_number(query.get("v", "")),
             tab=tab if tab in TABS else "explain",
             scrub=(scrub if known else "all")[: _LONGEST + len(_TOOL)],

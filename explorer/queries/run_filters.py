@@ -60,7 +60,7 @@ def _value(key: str, value: Value, now: datetime, texts: Texts) -> Q:
     if key in _TEXT_FIELDS:
         return _text(_TEXT_FIELDS[key], value)
     if key == "text":
-        return _alike("title", "icontains", value.text) | Q(stream__in=texts.streams(value.text))
+        return alike("title", "icontains", value.text) | Q(stream__in=texts.streams(value.text))
     return _SPECIAL[key](value, now)
 
 
@@ -73,10 +73,10 @@ def _number(field: str, text: str) -> Q:
 def _text(field: str, value: Value) -> Q:
     starts, ends, bare = _stars(value)
     lookup = {(False, False): "iexact", (False, True): "istartswith", (True, False): "iendswith"}
-    return _alike(field, lookup.get((starts, ends), "icontains"), bare)
+    return alike(field, lookup.get((starts, ends), "icontains"), bare)
 
 
-def _alike(field: str, lookup: str, text: str) -> Q:
+def alike(field: str, lookup: str, text: str) -> Q:
     """Compare without regard to case: MySQL goes by the column's collation there, and ours are binary."""
     if connection.vendor == "mysql":
         return Q(_IGNORING_CASE[lookup](Collate(F(field), "utf8mb4_general_ci"), text))
@@ -97,7 +97,7 @@ def _tool(value: Value, _now: datetime) -> Q:
     written = {json.dumps(bare)[1:-1], json.dumps(bare, ensure_ascii=False)[1:-1]}
     before, behind = "" if starts else '"', "" if ends else '"'
     return reduce(
-        operator.or_, (_alike("tool_names", "icontains", f"{before}{name}{behind}") for name in sorted(written))
+        operator.or_, (alike("tool_names", "icontains", f"{before}{name}{behind}") for name in sorted(written))
     )
 
 

@@ -62,8 +62,8 @@ class Cursor:
 
 
 def run_of(project: str, stream: str) -> RunSummary | None:
-    """Return a run of the project."""
-    return RunSummary.objects.filter(project=project, stream=stream).first()
+    """Return a run of the project; its name may come as it stands in an address, where databases take no NUL."""
+    return RunSummary.objects.filter(project=project, stream=stream.replace("\x00", "")).first()
 
 
 def cursor_at(project: str, stream: str, version: int, *, event_id: str, tool: str = "", **asked: Any) -> Cursor | None:

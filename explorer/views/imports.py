@@ -35,7 +35,7 @@ def page(request: ProjectRequest) -> HttpResponse:
 @requires(Permission.IMPORT)
 def progress(request: ProjectRequest, job_id: str) -> HttpResponse:
     """Show how far an import is, or stop it after the file it is reading."""
-    job = queries.import_job(request.project.slug, job_id)
+    job = queries.import_job(request.project.slug, job_id.replace("\x00", ""))  # which databases do not take
     if job is None:
         raise Http404("no such import")
     if request.method == "POST":

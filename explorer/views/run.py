@@ -84,9 +84,9 @@ def permalink(request: HttpRequest, stream: str, version: int) -> HttpResponse:
     name = request.GET.get("download", "")
     if name in DOWNLOADS:
         number = request.GET.get("n", "")
-        return download(_event(project, stream, version), name, int(number) if number.isdecimal() else 0)
+        return download(_event(project, address.stream, version), name, int(number[:9]) if number.isdecimal() else 0)
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
-        response: HttpResponse = JsonResponse(on_the_wire(_event(project, stream, version)))
+        response: HttpResponse = JsonResponse(on_the_wire(_event(project, address.stream, version)))
     elif run_steps.run_of(project, stream) is None:
         raise Http404(_NO_RUN)
     else:

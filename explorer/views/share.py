@@ -136,7 +136,7 @@ def _address(link: Any) -> str:
 
 
 def _run(request: ProjectRequest, stream: str) -> RunSummary:
-    found = run_of(request.project.slug, stream.replace("\x00", ""))
+    found = run_of(request.project.slug, stream)
     if found is None:
         raise Http404("no such run")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -10,6 +11,9 @@ from django.db import transaction
 from journal.access.permissions import Role
 from journal.errors import JournalError
 from journal.models import Membership
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
 
 
 class MemberRefused(JournalError):
@@ -47,7 +51,7 @@ def set_role(project: str, name: str, role: Role) -> None:
             way = f"`nagare user add {name} --role {role} --project {project}` makes one"
             raise MemberRefused(f"there is no account {name!r}; {way}")
         if role is not Role.ADMIN:
-            _refuse_last_admin(project, name)
+            _refuse_last_admin(project, user)
         Membership.objects.update_or_create(project_id=project, user=user, defaults={"role": role.value})
 
 
@@ -58,15 +62,18 @@ def remove_member(project: str, name: str) -> None:
         MemberRefused: they are no member, or the only admin.
     """
     with transaction.atomic():
-        _refuse_last_admin(project, name)
-        gone, _ = Membership.objects.filter(project_id=project, user__username=name).delete()
-        if not gone:
+        row = Membership.objects.filter(project_id=project, user__username=name).select_related("user").first()
+        if row is None:
             raise MemberRefused(f"{name!r} is no member of {project}")
+        _refuse_last_admin(project, row.user)
+        row.delete()
 
 
-def _refuse_last_admin(project: str, name: str) -> None:
-    """Locks the admins' rows, so that two of them cannot step down past each other."""
+def _refuse_last_admin(project: str, user: AbstractBaseUser) -> None:
+    """Locks the admins' rows, so that two of them cannot step down past each other.
+
+    By account and not by the name that was typed: some databases find a name in other letters, capital or small.
+    """
     admins = Membership.objects.select_for_update().filter(project_id=project, role=Role.ADMIN.value)
-    names = [row.user.get_username() for row in admins.select_related("user")]
-    if names == [name]:
-        raise MemberRefused(f"{name!r} is the only admin of {project}; make somebody else one first")
+    if [row.user_id for row in admins] == [user.pk]:
+        raise MemberRefused(f"{user.get_username()!r} is the only admin of {project}; make somebody else one first")

@@ -25,17 +25,24 @@ class Aside:
         self._starting = threading.Lock()
 
     def do(self, what: Callable[[], object]) -> bool:
-        """Take something to do and return at once; False where too much waits already."""
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+        """Take something to do and return at once; False where too much waits already, or no thread can be had."""
         try:
+            self._start()
             self._waiting.put_nowait(what)
+        except RuntimeError as error:  # the system has no thread to give, or Python is about to end
+            log.warning("aside_failed", name=self._name, reason=f"{type(error).__name__}: {error}")
+            return False
         except queue.Full:
             log.warning("aside_full", name=self._name)
             return False
         return True
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while True:

@@ -226,7 +226,7 @@ def _rebuilding(
     if at_work:
         return "rebuilding", "active", f"built beside to be compared or swapped; {answers}"
     if rows_version == known.code_version:
-        return "in use", "ok", "in use"
+        return "in use", "ok", f"version {rows_version} answers"
     if failed:
         return "rebuild failed", "fails", f"{answers}: {failed}"
     return "outdated", "caution", f"{answers}; the scheduler asks for a rebuild"

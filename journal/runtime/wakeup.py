@@ -86,7 +86,8 @@ class Nudges:
         """Let the thread nudge soon. Costs nothing where it is about to."""
         if not self._is_due.is_set():
             self._is_due.set()
-            self._aside.do(self._nudge)
+            if not self._aside.do(self._nudge):
+                self._is_due.clear()
 
     def _nudge(self) -> None:
         self._is_due.clear()  # before the nudge: what is appended from here on gets one of its own

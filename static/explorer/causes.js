@@ -18,8 +18,14 @@
     else location.href = url;
   }
 
+  // While what is there tells of another event the last walk waits, unless the cursor is moved in between.
+  let waiting = "";
+
   function walk(name) {
-    if (!run.isCurrent()) return; // what is there tells of another event still
+    if (!run.isCurrent()) {
+      waiting = name;
+      return;
+    }
     const choices = document.getElementById(`choices-${name}`);
     if (choices) return choose(name, choices);
     const link = document.getElementById(`walk-${name}`);
@@ -91,6 +97,13 @@
     follow(link);
   });
 
+  document.addEventListener("nagare:cursor", () => (waiting = ""));
+  document.addEventListener("nagare:shown", () => {
+    if (!waiting || !run.isCurrent()) return;
+    const name = waiting;
+    waiting = "";
+    walk(name);
+  });
   actions["cause.back"] = () => walk("cause");
   actions["cause.forward"] = () => walk("effect");
 })();

@@ -17,11 +17,13 @@ import django
 os.environ["DJANGO_SETTINGS_MODULE"] = "nagare_web.settings"
 django.setup()
 
-from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402 - this and what follows needs the settings
+from django.contrib.auth.models import User  # noqa: E402 - this and what follows needs the settings
+from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
+from explorer import embeds  # noqa: E402
 from explorer.models import EventLine, RunMap, RunSummary  # noqa: E402
 from explorer.run_map import grown  # noqa: E402
 from journal.access import Role, add_project, add_user  # noqa: E402
@@ -30,6 +32,7 @@ from journal.models import Job  # noqa: E402
 from journal.runtime.projection import catch_up_all  # noqa: E402
 from journal.store import get_store  # noqa: E402
 from nagare_web.demo import fill  # noqa: E402
+from nagare_web.demo.stories import STORIES  # noqa: E402
 from tests.builders import event, raw  # noqa: E402
 from tests.coding_run import coding_run  # noqa: E402
 from tests.e2e.corpus import LISTED, PASSWORD, PAYLOADS, TYPIST, atif, claude_code, everywhere  # noqa: E402
@@ -48,6 +51,7 @@ _COPIED: Final = frozenset({
 PEOPLE: Final = {
     "engineer": (Role.ENGINEER, "default"),
     "viewer": (Role.VIEWER, "default"),
+    "admin": (Role.ADMIN, "default"),
     "importer": (Role.ENGINEER, "imports"),
     "newcomer": (Role.ENGINEER, "empty"),
     "victim": (Role.ENGINEER, "hostile"),
@@ -72,7 +76,7 @@ def main() -> None:
     result: Any = hostile.result
     streams = {file["path"]: run["stream"] for file in result["files"] for run in file["runs"]}
     found = {"sessions": sessions, "report": report.id, "hostile_report": hostile.id, "hostile_runs": streams}
-    json.dump(found, sys.stdout)
+    json.dump({**found, **_embed(STORIES["edit-unread"].streams[0])}, sys.stdout)
 
 
 def _session(name: str, role: Role, project: str) -> str:
@@ -83,6 +87,16 @@ def _session(name: str, role: Role, project: str) -> str:
     client = Client()
     client.force_login(user)
     return client.cookies["sessionid"].value
+
+
+def _embed(stream: str) -> dict[str, str]:
+    """Make two links to a run, one of which is revoked, and return their addresses."""
+    now = datetime.now(UTC)
+    user_id = User.objects.get(username="admin").pk
+    embeds.allow("default", is_allowed=True, origins="https://wiki.example.org")
+    kept, revoked = (embeds.make_link("default", stream, user_id=user_id, days=30, now=now) for _ in range(2))
+    embeds.revoke_link("default", revoked.pk, now=now)
+    return {"embedded": f"/embed/{embeds.token_of(kept)}/", "revoked": f"/embed/{embeds.token_of(revoked)}/"}
 
 
 def _put_hostile() -> None:

@@ -17,15 +17,21 @@ _READ: Final = """
 () => {
   const text = (node, which) => node.querySelector(which)?.textContent ?? "";
   const inner = (parent) => [...parent.children].filter((child) => child.matches("details.node, p.leaf")).map(read);
+  const isNote = (node) => node.nodeType === Node.ELEMENT_NODE && node.matches(".label");
+  function said(value) {
+    const parts = [...value.childNodes];
+    const own = parts.filter((part) => !isNote(part)).map((part) => part.textContent).join("");
+    return parts.some(isNote) ? own.trimEnd() : own;
+  }
   function read(node) {
     if (node.matches("p.leaf")) {
-      const value = node.children[1];
+      const value = node.querySelector("[class^=leaf-]");
       const mark = node.querySelector(".vmark");
-      return { name: text(node, ".node-name bdi"), text: text(value, "bdi"),
-               isCut: Boolean(value.querySelector(".label")), version: mark && Number(mark.lastChild.textContent) };
+      return { name: text(node, ".node-name"), text: said(value), isCut: Boolean(value.querySelector(".label")),
+               version: mark && Number(mark.lastChild.textContent) };
     }
     const hidden = node.querySelector(":scope > .node-hidden");
-    return { name: text(node, ":scope > summary .node-name bdi"), summary: text(node, ":scope > summary > .label"),
+    return { name: text(node, ":scope > summary .node-name"), summary: text(node, ":scope > summary > .label"),
              hidden: hidden ? hidden.textContent : "", children: inner(node) };
   }
   return inner(document.querySelector("#panel .tree"));

@@ -37,6 +37,10 @@ class Site:
     hostile_report: str
     hostile_runs: dict[str, str]
     """The run that each imported file became."""
+    embedded: str
+    """The address that shows a run to whoever has it."""
+    revoked: str
+    """The same of a link that shows nothing any more."""
 
 
 class Console:

@@ -117,7 +117,7 @@ def test_a_row_is_an_option_with_its_place_and_its_name(browse: Browse) -> None:
     """By names alone: the list, the 23rd of 200, what it is; and the slider tells the same event."""
     page = browse()
     _open(page, f"{RUN}?v=1")
-    box = page.get_by_role("listbox", name=re.compile("of 200"))
+    box = page.get_by_role("listbox", name=re.compile(r"^Events 1–\d+ of 200$"))
     row = box.get_by_role("option", name=re.compile("^23 decision Call edit_file"))
     expect(row).to_have_attribute("aria-posinset", "23")
     expect(row).to_have_attribute("aria-setsize", "200")

@@ -39,11 +39,6 @@ def importer(browse: Browse) -> Page:
     return page
 
 
-def _choose(page: Page, *files: tuple[str, bytes]) -> None:
-    page.goto("/import/")
-    page.locator("input[type=file]").set_input_files([_payload(name, data) for name, data in files])
-
-
 def _payload(name: str, data: bytes) -> FilePayload:
     return {"name": name, "mimeType": "application/json", "buffer": data}
 
@@ -67,7 +62,7 @@ def test_a_dropped_file_becomes_a_run(importer: Page) -> None:
 
 def test_files_can_be_chosen_by_keyboard(importer: Page) -> None:
     """The field behind the button is in the order of Tab and takes several files."""
-    field = importer.locator("input[type=file]")
+    field = importer.get_by_label("Choose files")
     field.focus()
     expect(field).to_be_focused()
     with importer.expect_file_chooser() as chooser:
@@ -80,46 +75,14 @@ def test_files_can_be_chosen_by_keyboard(importer: Page) -> None:
     expect(importer.get_by_role("link", name="Second of two")).to_be_visible()
 
 
-def test_a_broken_file_is_refused_with_line_and_reason(importer: Page) -> None:
-    """The others of the same drop go on."""
-    broken = ("broken.jsonl", b'{"type": "user"\n{"type"\n')
-    _choose(importer, broken, ("fine.json", atif("fine", "Beside a broken one")))
-    _wait(importer, "refused")
-    row = importer.locator("tr", has_text="broken.jsonl")
-    expect(row).to_contain_text("refused")
-    expect(row).to_contain_text(re.compile(r"line \d+"))
-    expect(importer.locator("tr", has_text="fine.json")).to_contain_text("imported")
-
-
-def test_the_same_file_again_is_unchanged(importer: Page) -> None:
-    """Nothing is added twice, and the page says so."""
-    for state in ("imported", "unchanged"):
-        _choose(importer, ("again.json", atif("again", "Twice the same")))
-        _wait(importer, "^Imported 1 file")
-        expect(importer.locator("tr", has_text="again.json").locator(".state")).to_have_text(state)
-    importer.goto("/runs/?q=twice")
-    expect(importer.locator("[data-run]")).to_have_count(1)
-
-
-def test_a_viewer_may_not_import(browse: Browse) -> None:
-    """There is no link to it, and the address is refused."""
-    page = browse("viewer")
-    page.goto("/runs/")
-    expect(page.get_by_role("link", name="Import")).to_have_count(0)
-    response = page.goto("/import/")
-    assert response is not None
-    assert response.status == 403
-    expect(page.locator("h1")).to_have_text("You may not open this page")
-
-
 def test_without_a_script_the_form_imports(browse: Browse, tmp_path: Path) -> None:
     """Choose, press the button, follow the page of the job by loading it again."""
     file = tmp_path / "plain.json"
     file.write_bytes(atif("plain", "Sent by a plain form"))
     page = browse("importer", java_script_enabled=False)
     page.goto("/import/")
-    page.locator("input[type=file]").set_input_files(file)
-    page.get_by_role("button", name="Import the chosen files").click()
+    page.get_by_label("Choose files").set_input_files(file)
+    page.get_by_role("button", name="Import what was chosen").click()
     done, deadline = page.locator("h1", has_text=re.compile("^Imported 1 file")), time.monotonic() + WORKER_MS / 1_000
     while not done.count() and time.monotonic() < deadline:
         page.reload()

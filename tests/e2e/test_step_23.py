@@ -74,17 +74,83 @@ def _answers(page: Page) -> None:
     expect(_part(page, "Caused by")).to_contain_text("All links recorded, none inferred.")
 
 
-def test_one_click_and_a_number_answer_why(browse: Browse) -> None:
-    """Open the run from the list, type 23, press Enter: reason, knowledge, deed and causes are there."""
+def test_the_whole_story_by_keyboard_alone(browse: Browse) -> None:
+    """From the list to the cause and back, with no pointer: query, run, event, tabs, cause, effect, find, palette."""
     page = browse()
     page.goto("/runs/")
-    page.locator(f"a.runs-open[href='{RUN}']").click()
-    page.wait_for_url(f"**{RUN}*")  # loaded, so that the script listens
-    page.keyboard.press("2")
-    page.keyboard.press("3")
-    page.keyboard.press("Enter")
+    keys = page.keyboard
+    keys.press("/")
+    keys.type("steps:200 rounding")
+    keys.press("Enter")
+    expect(page.locator("[data-run]")).to_have_count(1)
+    keys.press("Tab")
+    keys.press("j")
+    keys.press("Enter")
+    page.wait_for_url(f"**{RUN}*")
+    expect(page.locator("#play")).to_be_visible()
+    keys.press("2")
+    keys.press("3")
+    keys.press("Enter")
+    keys.press("b")  # at once, before the event's causes are there
+    expect(page.get_by_role("dialog", name="Causes of 23")).to_be_visible()
+    keys.press("Escape")
     _at(page, 23)
     _answers(page)
+    keys.press("b")
+    keys.press("b")
+    _at(page, 22)
+    expect(page.locator("#panel")).to_contain_text(QUOTE)
+    keys.press("[")
+    _at(page, 23)
+    for tab, key in (("state", "2"), ("context", "5"), ("causes", "6"), ("explain", "1")):
+        keys.press(key)
+        expect(page.locator(f".tab-{tab}")).to_have_attribute("aria-current", "page")
+    keys.press("/")
+    keys.type("ROUND_HALF_UP")
+    keys.press("Enter")
+    expect(page).to_have_url(re.compile("q=ROUND_HALF_UP"))
+    expect(page.locator("#at")).to_have_attribute("data-version", re.compile(r"^\d+$"))
+    keys.press("Control+k")
+    keys.type("23")
+    keys.press("Enter")
+    _at(page, 23)
+    _answers(page)
+
+
+def test_the_whole_story_by_names_alone(browse: Browse) -> None:
+    """By what a screen reader says: roles and names, from the list to the reason, what was known, and the cause."""
+    page = browse()
+    page.goto("/runs/")
+    row = page.get_by_role("row", name=re.compile("test_refund_rounding")).filter(
+        has=page.get_by_role("cell", name="200", exact=True)
+    )
+    row.get_by_role("link", name=re.compile("^Fix the failing test")).click()
+    expect(page.get_by_role("listbox", name=re.compile("of 200"))).to_be_visible()
+    number = page.get_by_role("textbox", name=re.compile("^Event number"))
+    number.fill("23")
+    number.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="23 of 200, Decided to call edit_file")).to_be_attached()
+    event = page.get_by_role("region", name="Event", exact=True)
+    expect(event.get_by_role("heading", name="Decided to call edit_file")).to_be_visible()
+    assert event.get_by_role("term").all_inner_texts()[:3] == ["Because", "Knew at 22", "Did"]
+    because, knew, did = (event.get_by_role("definition").nth(at) for at in range(3))
+    expect(because).to_contain_text(QUOTE)
+    expect(because.get_by_role("link", name="event 22")).to_be_visible()
+    seen = knew.get_by_role("listitem").filter(has_text="billing/refunds.py")
+    expect(seen).to_contain_text("seen in part")
+    expect(seen.get_by_role("link", name="event 20")).to_be_visible()
+    expect(did).to_contain_text("edit_file billing/refunds.py")
+    parts = page.get_by_role("navigation", name="Parts of the event")
+    parts.get_by_role("link", name="State").click()
+    expect(
+        event.get_by_role("group", name="State", exact=True).get_by_role("link", name="changed at 23").first
+    ).to_be_visible()
+    parts.get_by_role("link", name=re.compile("^Causes")).click()
+    expect(event.get_by_role("heading", name="What led to 23")).to_be_visible()
+    expect(event.get_by_role("listitem").filter(has_text="quoted").first).to_be_attached()
+    page.get_by_role("navigation", name="Go from here").get_by_role("link", name="cause 22").click()
+    expect(page.get_by_role("status").filter(has_text=re.compile("^22 of 200"))).to_be_attached()
+    expect(page.get_by_role("slider", name="Event")).to_have_attribute("aria-valuetext", re.compile("^event 22 of 200"))
 
 
 def test_every_way_of_moving_shows_the_state_of_that_event(browse: Browse, state_at: StateAt) -> None:
@@ -143,23 +209,6 @@ def test_back_and_forward_go_through_the_jumps(browse: Browse) -> None:
     _answers(page)
     page.go_forward()
     _at(page, stepped)
-
-
-def test_quick_steps_end_where_the_last_one_led(browse: Browse, state_at: StateAt) -> None:
-    """However fast somebody steps, what stands there in the end is of one event."""
-    page = browse()
-    page.goto(f"{RUN}?v=102&tab=state")
-    rows = _rows(page)
-    first = next(version for version in rows if version >= 102)
-    _at(page, 102)
-    for _ in range(12):
-        page.keyboard.press("ArrowDown")
-    for _ in range(4):
-        page.keyboard.press("ArrowUp")
-    expect(page.locator("#panel")).not_to_have_class(re.compile("is-old"))
-    version = int(page.locator("#number").input_value())
-    assert version == rows[rows.index(first) + 8]
-    _shows_state(page, version, state_at)
 
 
 def test_without_a_script_the_same_is_there_by_links(browse: Browse, state_at: StateAt) -> None:

@@ -15,12 +15,15 @@ from explorer.models import RunSummary
 from explorer.search import Document, get_index
 from journal.domain import agent_run as run
 from tests.builders import event, returned, started
+from tests.databases import SEARCHES
 from tests.run_pages import HTMX, fresh_timelines, page, part, put, put_coding_run, reader, signed_in, words
 
 if TYPE_CHECKING:
     from django.test import Client
 
 __all__ = ["fresh_timelines", "reader"]
+
+pytestmark = SEARCHES
 
 HOSTILE = '<img src=x onerror=alert(1)> needle <script>alert("needle")</script> \u202eneedle\x1b[31m {{ needle }}'
 

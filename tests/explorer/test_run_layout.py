@@ -48,7 +48,7 @@ def test_a_short_run_has_a_mark_for_each_event() -> None:
     assert minimap(_run(MARKS), events=MARKS, cursor=1, failures=()).decisions.count("M") == MARKS
     long = minimap(_run(MARKS + 1), events=MARKS + 1, cursor=1, failures=())
     assert long.is_bucketed
-    assert long.decisions == "M12 26H12V16H1268V26Z"
+    assert long.decisions == "M12 26H12V19H1268V26Z"
 
 
 def test_a_failure_is_never_merged_away() -> None:

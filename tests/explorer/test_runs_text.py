@@ -13,12 +13,15 @@ from explorer import search
 from explorer.query_language import MAX_TEXTS, parse
 from journal.domain import agent_run as run
 from tests.builders import event, returned, started
+from tests.databases import SEARCHES
 from tests.run_pages import fresh_timelines, page, put, reader, signed_in, words
 
 if TYPE_CHECKING:
     from django.test import Client
 
 __all__ = ["fresh_timelines", "reader"]
+
+pytestmark = SEARCHES
 
 
 @pytest.fixture

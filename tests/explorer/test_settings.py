@@ -212,6 +212,14 @@ def test_what_cannot_be_is_refused_with_the_way_out(said: dict[str, str], reason
     assert [(member.name, member.role) for member in members_of("mine")] == [("root", Role.ADMIN)]
 
 
+def test_the_only_admin_stays_in_whatever_letters_the_name_is_typed() -> None:
+    """MariaDB may find `root` by ROOT, other databases do not: neither way is the project left without."""
+    admin = browser("root", Role.ADMIN)
+    for said in ({"do": "remove"}, {"role": "viewer"}):
+        assert admin.post("/settings/members/", {"name": "ROOT", **said}).status_code == 400
+    assert [(member.name, member.role) for member in members_of("mine")] == [("root", Role.ADMIN)]
+
+
 def test_an_admin_allows_embedding_and_names_the_sites() -> None:
     """An origin a line; what is none changes nothing."""
     admin = browser("root", Role.ADMIN)

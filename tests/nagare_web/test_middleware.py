@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import TYPE_CHECKING
 
@@ -203,6 +204,13 @@ def test_a_request_is_logged_without_its_query(visitor: Client, logged: list[dic
     assert "account" not in str(entry)
 
 
+def test_an_address_that_is_a_key_is_logged_without_it(visitor: Client, logged: list[dict[str, object]]) -> None:
+    """Whoever reads the log cannot open an embedded run with it."""
+    visitor.get("/embed/WyJhIiwxXQ:1vN:signature/")
+    (entry,) = [entry for entry in logged if entry["event"] == "request"]
+    assert entry["path"] == "/embed/…/"
+
+
 def test_a_form_without_its_token_is_answered_in_plain_words(settings: Settings) -> None:
     """A failed CSRF check is a page that says what to do, with the policy like any other."""
     settings.ROOT_URLCONF = "nagare_web.urls"
@@ -227,3 +235,14 @@ def test_every_view_of_the_project_declares_a_permission() -> None:
     views = list(callbacks(get_resolver("nagare_web.urls")))
     assert views
     assert [view for view in views if not middleware.declares_permission(view)] == []  # type: ignore[arg-type]
+
+
+@pytest.mark.django_db
+def test_pages_travel_compressed(visitor: Client) -> None:
+    """To those who ask for it; and a page says that its bytes depend on that."""
+    plain = visitor.get("/accounts/login/")
+    packed = visitor.get("/accounts/login/", headers={"Accept-Encoding": "gzip"})
+    assert packed["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed["Vary"]
+    assert b"<html" in gzip.decompress(packed.content)
+    assert len(packed.content) < len(plain.content)

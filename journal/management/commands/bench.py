@@ -1,62 +1,72 @@
-"""`nagare bench`: how fast, against the least that the same work costs on the same machine in the same minute."""
+"""`nagare bench`: how fast, against the least that the same work costs, or against a budget."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from argparse import ArgumentTypeError
+from textwrap import fill
+from typing import Any, Final
 
 from django.core.management.base import CommandParser
+from django.utils.module_loading import autodiscover_modules
 
-from journal.benches import importing, store
+from journal.benches.registry import known
 from journal.management.base import Command as Base
+from journal.management.base import wrong_usage
+
+_WIDTH: Final = 100
+_SMALLEST: Final = 100
+"""Events; a shorter run has too few places to move to."""
 
 
 class Command(Base):
     """Run a benchmark."""
 
-    help = (
-        "Measure the project's own work against a floor measured in the same run. import: made-up sessions into a"
-        " journal of its own; the floor decodes the same files and inserts the same rows into a bare SQLite table."
-        " store: append, read, replay and catch-up on the configured kind of database, in a scratch one of its own; the"
-        " floor is the raw driver."
-    )
+    help = "Measure the project's own work on this machine, in a scratch journal that is removed at the end."
     example = "nagare bench import --json"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
-        names = ["import", "store"]
+        autodiscover_modules("benches")
+        self._known = known()
+        about = (fill(f"{bench.name}: {bench.about}.", _WIDTH) for bench in self._known.values())
+        parser.description = "\n\n".join((self.help, *about))
         parser.add_argument(
-            "name", nargs="?", choices=names, default=names[0], metavar="NAME", help="%(choices)s; default: %(default)s"
+            "name",
+            nargs="?",
+            choices=self._known,
+            default="import",
+            metavar="NAME",
+            help="%(choices)s; default: import",
+        )
+        parser.add_argument(
+            "--sizes",
+            type=_sizes,
+            default=(),
+            metavar="N,…",
+            help="events of the runs that `ui` opens, such as 200,2000",
         )
 
     def run(self, **options: Any) -> None:
         """Measure and print."""
-        if options["name"] == "store":
-            self._store(as_json=options["json"])
-        else:
-            self._import(as_json=options["json"])
-
-    def _import(self, *, as_json: bool) -> None:
-        found = importing.run()
-        if as_json:
-            self.print_json({"benchmarks": [found]})
+        bench = self._known[options["name"]]
+        if options["sizes"] and not bench.sizes:
+            raise wrong_usage(f"the benchmark {bench.name} has no sizes to choose from; leave --sizes out")
+        report = bench.run(_tell, options["sizes"] or bench.sizes)
+        if options["json"]:
+            self.print_json({"benchmarks": [report.document]})
             return
-        self.say(
-            f"{found.name}: {found.events:,} events of {found.bytes:,} bytes in {found.seconds:.2f} s,"
-            f" {found.events_per_second:,.0f} events/s;"
-            f" {found.ratio:.1f} times the floor of {found.floor_seconds:.2f} s"
-        )
+        for line in report.lines:
+            self.say(line)
 
-    def _store(self, *, as_json: bool) -> None:
-        def tell(operation: str) -> None:
-            sys.stderr.write(f"measuring {operation}\n")
 
-        ratios = store.run(say=tell)
-        if as_json:
-            self.print_json({"benchmarks": [{"name": "store", "ratios": ratios}]})
-            return
-        for one in ratios:
-            self.say(
-                f"{one.operation:<40} {one.store_per_s:>9,.0f} events/s  {one.ratio:.2f} of the raw driver's"
-                f" {one.floor_per_s:,.0f}  (goal {one.goal:.2f})"
-            )
+def _tell(what: str) -> None:
+    sys.stderr.write(f"measuring {what}\n")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    """Return numbers of events parted by commas; argparse says what is wrong with others."""
+    sizes = text.split(",")
+    if all(size.isdecimal() and int(size) >= _SMALLEST for size in sizes):
+        return tuple(map(int, sizes))
+    raise ArgumentTypeError(f"{text!r} is not numbers of events, {_SMALLEST} at least, parted by commas")

@@ -144,7 +144,15 @@
     element.focus({ preventScroll: true });
   }
 
+  // Where the tabs are wider than the screen, the chosen one is in view.
+  function showTab() {
+    const tab = byId("at").querySelector(".tab[aria-current]");
+    const tabs = tab?.parentElement;
+    if (tabs) tabs.scrollLeft = Math.max(0, tab.offsetLeft + tab.offsetWidth + 12 - tabs.offsetLeft - tabs.clientWidth);
+  }
+
   function arrived() {
+    showTab();
     if (!request && !fetchTimer) inspector().classList.remove("htmx-request");
     byId("panel").classList.toggle("is-old", shown() !== version);
     const title = byId("inspector").querySelector(".event-title .title")?.textContent.trim() || "";
@@ -208,4 +216,5 @@
 
   address = target(version, null, {});
   history.replaceState({ nagare: place }, "", address);
+  showTab();
 })();

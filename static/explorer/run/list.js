@@ -74,7 +74,7 @@
   function name() {
     const box = byId("wins");
     box.setAttribute("role", "listbox");
-    box.setAttribute("aria-label", byId("list-words").textContent.replace(/\s+/g, " ").trim());
+    box.setAttribute("aria-label", `Events ${byId("shown").textContent} of ${count(run.last)}`);
     box.tabIndex = 0;
     for (const win of windows()) win.setAttribute("role", "presentation");
     for (const row of box.querySelectorAll(".row:not([role])")) {

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from explorer.search import SearchIndex, get_index
 from explorer.search.plain import PlainIndex
+from tests.databases import SEARCHES
 from tests.explorer.search.contract import IndexContract
 
 
-# InnoDB finds what is committed.
-@pytest.mark.django_db(transaction=os.environ.get("NAGARE_TEST_DATABASE") == "mariadb")
+@SEARCHES
 class TestIndexOfTheTestRun(IndexContract):
     """SQLite's, or that of the database that the suite runs on."""
 

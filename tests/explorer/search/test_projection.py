@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from explorer.models import SEARCH, SearchText
 from explorer.search import get_index, needle
 from journal.runtime import beside
 from journal.runtime import projection as projections
 from journal.store import get_store
 from tests.builders import event, raw, returned, started
+from tests.databases import SEARCHES
 
-pytestmark = pytest.mark.django_db
+pytestmark = SEARCHES
 
 
 def append(stream: str = "agent_run-1") -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from journal.runtime.aside import Aside
 
 PATIENCE_S = 30
@@ -39,3 +41,18 @@ def test_where_nothing_is_answered_what_comes_is_dropped_and_nobody_waits() -> N
     assert hung.wait(PATIENCE_S)
     assert [aside.do(hung.clear) for _ in range(3)] == [True, True, False]
     hangs.set()
+
+
+def test_without_a_thread_nothing_is_raised_and_the_next_word_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it would be said for is done and stored: a system out of threads must not make that look failed."""
+
+    def none_left(_thread: threading.Thread) -> None:
+        reason = "can't start new thread"
+        raise RuntimeError(reason)
+
+    aside, done = Aside("words"), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        assert not aside.do(done.set)
+    assert aside.do(done.set)
+    assert done.wait(PATIENCE_S)

@@ -89,6 +89,23 @@ def test_many_appends_share_a_nudge(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not going_out.acquire(timeout=4 * wakeup.NUDGE_EVERY_S)
 
 
+def test_a_nudge_that_nobody_took_does_not_silence_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread could be had for it, the next append asks again."""
+    sent = threading.Event()
+
+    def send(**_url: str) -> bool:
+        sent.set()
+        return True
+
+    monkeypatch.setattr(wakeup, "nudge", send)
+    nudges = Nudges()
+    with monkeypatch.context() as patch:
+        patch.setattr(nudges._aside, "do", lambda _what: False)
+        nudges.ring()
+    nudges.ring()
+    assert sent.wait(30)
+
+
 def test_an_unreachable_redis_is_no_reason_to_stand_still() -> None:
     """Neither for who listens nor for who nudges."""
     nowhere = "redis://127.0.0.1:1/0"

@@ -95,8 +95,9 @@ class _Writer:
         store: Any = get_store("proof", using=self._alias)
         store.__class__ = _perilous(type(store), self)
         self._tell_session()
+        crew = os.getppid()
         with connections[self._alias].execute_wrapper(self._between_statements):
-            while self._counts[self._number * len(_At) + _At.COMMITTED] < events:
+            while self._counts[self._number * len(_At) + _At.COMMITTED] < events and os.getppid() == crew:
                 batch = [EventData(type="proof.noted", data=b'{"n": 1}')] * self._size()
                 stream = f"run-{self._number}" if self.chance.random() < 0.8 else f"shared-{self.chance.randint(1, 3)}"
                 try:
@@ -187,11 +188,14 @@ class _Crew:
         self._running = {self._fork(number): number for number in range(WRITERS)}
         self._killed = 0
         self._sessions: set[int] = set()
+        self._proof = os.getppid()
 
     def work(self) -> Befallen:
         """Return when every writer has done its share, and nothing of a killed one is left in the server."""
         next_kill = self._next_kill()
         while self._running:
+            if os.getppid() != self._proof:
+                sys.exit("the proof has ended before its writers; they end when they see this process gone")
             if time.monotonic() > next_kill:
                 self._kill_one()
                 next_kill = self._next_kill()
