@@ -16,15 +16,17 @@ from django.core.management import call_command
 from django.core.management.base import CommandParser
 from django.db import connections
 
-from journal.benches import store
+from journal.benches import store, whowhen
 from journal.domain import codec
 from journal.ingest.files import from_memory
 from journal.ingest.importer import Importer
 from journal.management.base import Command as Base
+from journal.management.base import wrong_usage
 from journal.store.sqlite import SqliteStore
 
 _ALIAS: Final = "bench"
 _STORE: Final = "store"
+_WHOWHEN: Final = "whowhen"
 _SESSIONS, _TURNS, _ROUNDS = 20, 60, 3
 _TABLE: Final = (
     "CREATE TABLE event (position INTEGER PRIMARY KEY AUTOINCREMENT, stream, version, event_id UNIQUE, type, data BLOB,"
@@ -58,7 +60,9 @@ class Command(Base):
         "Measure the project's own work against a floor measured in the same run. import: made-up sessions into a"
         " journal of its own; the floor decodes the same files and inserts the same rows into a bare SQLite table."
         " store: append, read, replay and catch-up on the configured kind of database, in a scratch one of its own; the"
-        " floor is the raw driver."
+        " floor is the raw driver. whowhen: how often the built-in rules' first failing event is the annotated"
+        " mistake of a"
+        " Who&When conversation, beside the first error and a random step."
     )
     example = "nagare bench import --json"
 
@@ -67,15 +71,19 @@ class Command(Base):
         parser.add_argument(
             "name",
             nargs="?",
-            choices=[*_BENCHMARKS, _STORE],
+            choices=[*_BENCHMARKS, _STORE, _WHOWHEN],
             metavar="NAME",
-            help="%(choices)s; default: all but store",
+            help="%(choices)s; default: all but the last two",
         )
+        parser.add_argument("--data", metavar="FOLDER", help="for whowhen: the folder with the conversations")
 
     def run(self, **options: Any) -> None:
         """Measure and print."""
         if options["name"] == _STORE:
             self._store(as_json=options["json"])
+            return
+        if options["name"] == _WHOWHEN:
+            self._whowhen(options["data"], as_json=options["json"])
             return
         names = [options["name"]] if options["name"] else list(_BENCHMARKS)
         found = [_BENCHMARKS[name]() for name in names]
@@ -100,6 +108,19 @@ class Command(Base):
             self.say(
                 f"{one.operation:<28} {one.store_per_s:>12,.0f} events/s  {one.ratio:.2f} of the raw driver's"
                 f" {one.floor_per_s:,.0f}"
+            )
+
+    def _whowhen(self, folder: str | None, *, as_json: bool) -> None:
+        if not folder or not Path(folder).is_dir():
+            raise wrong_usage(f"whowhen needs the conversations: --data {folder or 'FOLDER'} is no folder")
+        found = whowhen.scores(whowhen.run(folder))
+        if as_json:
+            self.print_json({"benchmarks": [{"name": _WHOWHEN, "scores": found}]})
+            return
+        for one in found:
+            self.say(
+                f"{one.name:<16}{one.cases:>4} conversations, {one.guessed:>4} with a guess: at the mistake"
+                f" {one.exact:.1%}, within 1 step {one.within_1:.1%}, within 3 {one.within_3:.1%}"
             )
 
 
