@@ -15,7 +15,15 @@ class JournalConfig(AppConfig):
 
     def ready(self) -> None:
         """Load the modules other apps add."""
-        autodiscover_modules("aggregates", "explainers", "projections", "process_managers", "effects", "import_formats")
+        autodiscover_modules(
+            "aggregates",
+            "explainers",
+            "invariants",
+            "projections",
+            "process_managers",
+            "effects",
+            "import_formats",
+        )
         from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs
         from journal.runtime import wakeup  # noqa: PLC0415 - needs the models

@@ -7,6 +7,7 @@
     │   └── PayloadRefused           bytes that cannot be kept exactly as they came
     ├── CommandRejected              an aggregate decided against a command
     ├── StreamNotFound · EventNotFound · VersionNotFound
+    ├── RuleNotFound · RuleRaised    no such rule; the rule itself went wrong, which says nothing of the run
     ├── NotPermitted                 the person or token may not do this
     ├── ImportRefused                a file that cannot be taken, with place and reason
     └── ConfigurationRefused         a setting that cannot be parsed
@@ -109,6 +110,28 @@ class VersionNotFound(JournalError):
         self.version = version
         self.newest = newest
         super().__init__(f"stream {stream!r} has versions 1 to {newest}, not {version}")
+
+
+class RuleNotFound(JournalError):
+    """No rule has this name."""
+
+    def __init__(self, *, rule: str) -> None:
+        self.rule = rule
+        super().__init__(f"there is no rule {rule!r}; `nagare invariants` lists those there are")
+
+
+class RuleRaised(JournalError):
+    """A rule went wrong on an event, so that nothing is known of the run."""
+
+    def __init__(self, *, rule: str, stream: str, version: int, reason: str) -> None:
+        self.rule = rule
+        self.stream = stream
+        self.version = version
+        self.reason = reason
+        super().__init__(
+            f"rule {rule!r} went wrong at event {version} of {stream!r}: {reason}; this says nothing of the run:"
+            " correct the rule and ask again"
+        )
 
 
 class NotPermitted(JournalError):

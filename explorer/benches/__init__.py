@@ -12,7 +12,7 @@ register(
             "the run page in a headless Chromium, on runs of three lengths and a server of its own, beside the budgets"
             " and the figures of other tools; it needs the development dependencies"
         ),
-        run=ui.run,
+        run=lambda say, asked: ui.run(say, asked.sizes),
         sizes=ui.SIZES,
     )
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from journal.benches import importing, store
-from journal.benches.registry import Bench, Report, Say, register
+from journal.benches import importing, store, whowhen
+from journal.benches.registry import Asked, Bench, Report, Say, register
 
 
-def _import(say: Say, sizes: tuple[int, ...]) -> Report:
+def _import(say: Say, asked: Asked) -> Report:
     found = importing.run()
     line = (
         f"{found.name}: {found.events:,} events of {found.bytes:,} bytes in {found.seconds:.2f} s,"
@@ -16,7 +16,7 @@ def _import(say: Say, sizes: tuple[int, ...]) -> Report:
     return Report(document=found, lines=(line,))
 
 
-def _store(say: Say, sizes: tuple[int, ...]) -> Report:
+def _store(say: Say, asked: Asked) -> Report:
     ratios = store.run(say=say)
     lines = (
         f"{one.operation:<40} {one.store_per_s:>9,.0f} events/s  {one.ratio:.2f} of the raw driver's"
@@ -24,6 +24,17 @@ def _store(say: Say, sizes: tuple[int, ...]) -> Report:
         for one in ratios
     )
     return Report(document={"name": "store", "ratios": ratios}, lines=tuple(lines))
+
+
+def _whowhen(say: Say, asked: Asked) -> Report:
+    say("conversations")
+    scores = whowhen.scores(whowhen.run(asked.data))
+    lines = (
+        f"{one.name:<16}{one.cases:>4} conversations, {one.guessed:>4} with a guess: at the mistake"
+        f" {one.exact:.1%}, within 1 step {one.within_1:.1%}, within 3 {one.within_3:.1%}"
+        for one in scores
+    )
+    return Report(document={"name": "whowhen", "scores": scores}, lines=tuple(lines))
 
 
 register(
@@ -44,5 +55,16 @@ register(
             " floor is the raw driver"
         ),
         run=_store,
+    )
+)
+register(
+    Bench(
+        name="whowhen",
+        about=(
+            "how often the built-in rules' first failing event is the annotated mistake of a Who&When conversation,"
+            " beside the first error and a random step"
+        ),
+        run=_whowhen,
+        data="conversations of Who&When with their annotations",
     )
 )

@@ -18,13 +18,24 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...]
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What whoever runs a benchmark chose: numbers of events, and the folder with what is measured."""
+
+    sizes: tuple[int, ...] = ()
+    data: str = ""
+
+
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """One benchmark. `sizes` are what it measures where nothing is asked for; without any it takes none."""
+    """One benchmark. `sizes` are what it measures where nothing is asked for; without any it takes none.
+
+    `data` says what lies in the folder that it has to be given; empty where it needs none.
+    """
 
     name: str
     about: str
-    run: Callable[[Say, tuple[int, ...]], Report]
+    run: Callable[[Say, Asked], Report]
     sizes: tuple[int, ...] = ()
+    data: str = ""
 
 
 _known: dict[str, Bench] = {}

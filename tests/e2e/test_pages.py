@@ -193,7 +193,7 @@ def test_the_focus_can_be_seen(visited: Page) -> None:
 _IS_RINGED: Final = """() => {
   const element = document.activeElement;
   if (!element || element === document.body) return "";
-  const frame = element.closest(".field-frame, .drop-choose") ?? element;
+  const frame = element.closest(".field-frame, .drop-choose, .palette-field") ?? element;
   const isRinged = ({ outlineStyle, outlineWidth }) => outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
   const drawn = [[element], [element, "::after"], [frame]].map((of) => getComputedStyle(...of));
   return drawn.some(isRinged) ? "" : element.outerHTML.slice(0, 200);

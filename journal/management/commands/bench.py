@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
+from pathlib import Path
 from textwrap import fill
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
 from django.utils.module_loading import autodiscover_modules
 
-from journal.benches.registry import known
+from journal.benches.registry import Asked, known
 from journal.management.base import Command as Base
 from journal.management.base import wrong_usage
 
@@ -47,12 +48,19 @@ class Command(Base):
             help="events of the runs that `ui` opens, such as 200,2000",
         )
 
+        parser.add_argument("--data", default="", metavar="FOLDER", help="what `whowhen` measures: its conversations")
+
     def run(self, **options: Any) -> None:
         """Measure and print."""
         bench = self._known[options["name"]]
         if options["sizes"] and not bench.sizes:
             raise wrong_usage(f"the benchmark {bench.name} has no sizes to choose from; leave --sizes out")
-        report = bench.run(_tell, options["sizes"] or bench.sizes)
+        if options["data"] and not bench.data:
+            raise wrong_usage(f"the benchmark {bench.name} makes its own data; leave --data out")
+        if bench.data and not (options["data"] and Path(options["data"]).is_dir()):
+            asked = options["data"] or "FOLDER"
+            raise wrong_usage(f"the benchmark {bench.name} needs {bench.data}: --data {asked} is no folder")
+        report = bench.run(_tell, Asked(sizes=options["sizes"] or bench.sizes, data=options["data"]))
         if options["json"]:
             self.print_json({"benchmarks": [report.document]})
             return

@@ -1,0 +1,224 @@
+"""Rules on runs: what one says of an event, what it is given to look at, and the registry of all of them.
+
+A verdict is about one event and the state just after it. A rule that needs to remember what came before keeps that in
+an `Evaluator` of its own, one for each run, so that a fold over n events asks n times and never looks back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
+
+import msgspec
+
+from journal.domain.aggregate import State
+from journal.domain.catalog import catalog
+from journal.domain.event import RecordedEvent
+from journal.domain.text import parsed
+
+Lookup = Callable[[str, str], Any]
+I = TypeVar("I", bound="type[Invariant]")  # noqa: E741 - reads as what it stands for
+
+
+class Holds(msgspec.Struct, frozen=True):
+    """Nothing breaks the rule here. `message` may say what the rule could not tell, and why."""
+
+    message: str = ""
+
+
+class Fails(msgspec.Struct, frozen=True):
+    """The event breaks the rule: what was seen, in a sentence, and at which versions it can be checked."""
+
+    message: str
+    versions: tuple[int, ...] = ()
+
+
+class Raised(msgspec.Struct, frozen=True):
+    """The rule itself went wrong, so that nothing is known of the event."""
+
+    message: str
+
+
+Verdict = Holds | Fails
+Judgement = Holds | Fails | Raised
+
+HOLDS: Final = Holds()
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a tool: the decision's version, and the arguments as value; as text where they are no JSON."""
+
+    version: int
+    tool: str
+    args_json: str
+    arguments: Any
+    call_id: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what two calls have in common that ask for the same: the tool, and its arguments in one order."""
+        return self.tool, canonical(self.arguments)
+
+
+def canonical(value: Any) -> str:
+    """Return a JSON value as text, keys in order, so that equal values are equal texts."""
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def no_lookup(projection: str, key: str) -> Any:
+    """Look nothing up: where a run is judged by itself, no read model is at hand.
+
+    Raises:
+        LookupError: always.
+    """
+    raise LookupError(f"projection {projection!r} cannot be looked into here, so there is no {key!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a rule may look at: the event, the state after it and before it, and projections through `lookup`.
+
+    `call` is the call that a `reasoned` event makes or that a result answers, where the journal has it. States are the
+    fold's own: a rule reads them and keeps none.
+    """
+
+    event: RecordedEvent
+    stream: str
+    version: int
+    call: Call | None = None
+    lookup: Lookup = no_lookup
+    state_after: State | None = field(default=None, repr=False)
+    state_before: State | None = field(default=None, repr=False)
+
+    @property
+    def state(self) -> State:
+        """Return the state after the event."""
+        return _present(self.state_after, "uses_state")
+
+    @property
+    def previous(self) -> State:
+        """Return the state before the event."""
+        return _present(self.state_before, "uses_previous")
+
+    @cached_property
+    def data(self) -> Any:
+        """The event's data as its Struct, `Unknown` where this code has none."""
+        return catalog.decode(self.event)
+
+    @cached_property
+    def result(self) -> Any:
+        """The value that a `tool_returned` event carries; its text where that is no JSON, None for other events."""
+        text = getattr(self.data, "response_json", None)
+        return None if text is None else parsed(text)
+
+
+def _present(state: State | None, declared: str) -> State:
+    if state is None:
+        raise LookupError(f"this state was not kept: no rule of the fold declares `{declared} = True`")
+    return state
+
+
+class Evaluator(Protocol):
+    """One rule on its way along one run."""
+
+    def step(self, ctx: Context) -> Verdict:
+        """Return the verdict on the next event."""
+
+
+@dataclass(frozen=True)
+class _Stateless:
+    """A rule that needs no memory of its own."""
+
+    rule: Invariant
+
+    def step(self, ctx: Context) -> Verdict:
+        return self.rule.evaluate(ctx)
+
+
+class Invariant:
+    """A rule. Implement `evaluate`, or `begin` where the rule must remember earlier events itself.
+
+    `monotone` claims that a run which broke the rule never keeps it again, so that the first failure may be searched
+    for. `version` rises when the rule says something else. `uses_state` and `uses_previous` say what the fold has to
+    keep for it: a rule that looks at events alone folds faster. `remembers` is how far an evaluator's memory reaches:
+    over one run, or over the journal in the order of positions, for rules that compare runs.
+    """
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    description: ClassVar[str] = ""
+    theme: ClassVar[str] = ""
+    monotone: ClassVar[bool] = False
+    version: ClassVar[int] = 1
+    uses_state: ClassVar[bool] = True
+    uses_previous: ClassVar[bool] = True
+    remembers: ClassVar[Literal["run", "journal"]] = "run"
+
+    def evaluate(self, ctx: Context) -> Verdict:
+        """Return the verdict on an event, from nothing but `ctx`."""
+        raise NotImplementedError(f"{type(self).__name__} can only be asked along a run, from its first event on")
+
+    def begin(self, stream: str) -> Evaluator:
+        """Return what judges a run from its first event on."""
+        del stream
+        return _Stateless(self)
+
+    @property
+    def can_be_probed(self) -> bool:
+        """Whether an event can be judged without those before it."""
+        return type(self).begin is Invariant.begin
+
+
+def judge(evaluator: Evaluator, ctx: Context) -> Judgement:
+    """Return the verdict; an error of the rule, or an answer that is no verdict, is told as such and is no failure."""
+    try:
+        verdict: object = evaluator.step(ctx)
+    except Exception as error:  # noqa: BLE001 - a rule of another app must not end the fold of all others
+        return Raised(f"{type(error).__name__}: {error}")
+    if isinstance(verdict, Holds | Fails | Raised):
+        return verdict
+    return Raised(f"returned {verdict!r:.80}, which is neither Holds() nor Fails(…)")
+
+
+class DuplicateRule(ValueError):
+    """Two rules have one name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a rule {name!r} already; names are how people and programs refer to rules")
+
+
+_registered: dict[str, Invariant] = {}
+
+
+def register(rule: Invariant) -> Invariant:
+    """Add a rule to the registry, under its name.
+
+    Raises:
+        DuplicateRule: the name is taken by a rule of another class.
+        ValueError: it has no name or no title.
+    """
+    if not rule.name or not rule.title:
+        raise ValueError(f"{type(rule).__qualname__} needs a `name` to be referred by and a `title` to be shown by")
+    known = _registered.get(rule.name)
+    if known is not None and type(known).__qualname__ != type(rule).__qualname__:
+        raise DuplicateRule(rule.name)
+    _registered[rule.name] = rule
+    return rule
+
+
+def invariant(rule: I) -> I:
+    """Register the decorated class, made without arguments."""
+    register(rule())
+    return rule
+
+
+def find(name: str) -> Invariant | None:
+    """Return the registered rule of a name."""
+    return _registered.get(name)
+
+
+def all_invariants() -> tuple[Invariant, ...]:
+    """Return every registered rule, in the order of their names."""
+    return tuple(_registered[name] for name in sorted(_registered))

@@ -1,0 +1,127 @@
+"""`nagare bisect`: the first event that breaks a rule, in a run or in the journal's order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from django.core.management.base import CommandParser
+
+from journal.domain.text import amount
+from journal.errors import RuleRaised
+from journal.management.base import Command as Base
+from journal.management.base import add_project_argument, store_of, wrong_usage
+from journal.runtime.grading import Failing, Found, OverRange, bisect_journal, bisect_stream, rule_named
+
+
+class Command(Base):
+    """Find a first failure."""
+
+    help = (
+        "Find the first event that breaks a rule: of one run with --stream, else of all runs in the journal's order."
+        " --since and --until are ISO 8601, inclusive, and look at when events occurred."
+    )
+    example = "nagare bisect edit-after-reading --stream agent_run-0192f0c1 --json"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare what the command takes."""
+        parser.add_argument("rule", metavar="RULE", help="a rule, as `nagare invariants` names it")
+        parser.add_argument("--stream", metavar="S", help="the run; without it, all runs")
+        parser.add_argument("--since", type=_moment, metavar="T", help="only events that occurred then or later")
+        parser.add_argument("--until", type=_moment, metavar="T", help="only events that occurred then or earlier")
+        parser.add_argument("--tool", metavar="NAME", help="only calls and results of this tool")
+        add_project_argument(parser)
+
+    def run(self, **options: Any) -> None:
+        """Find, print."""
+        rule, store = rule_named(options["rule"]), store_of(options["project"])
+        chosen = {name: options[name] for name in ("since", "until", "tool")}
+        if options["stream"] is None:
+            self._tell_range(bisect_journal(rule, store, **chosen), as_json=options["json"])
+            return
+        if any(chosen.values()):
+            raise wrong_usage("--stream looks at a whole run; --since, --until and --tool choose events of the journal")
+        self._tell_run(bisect_stream(rule, store, options["stream"]), as_json=options["json"])
+
+    def _tell_run(self, found: Found, *, as_json: bool) -> None:
+        outcome = found.outcome
+        if outcome.verdict == "raised":
+            raise RuleRaised(rule=found.rule, stream=found.stream, version=outcome.raised_at or 0, reason=outcome.error)
+        if as_json:
+            self.print_json(run_as_json(found))
+            return
+        self.say(f"{found.rule} on {found.stream}: {outcome.words()}")
+        if found.first_failing is not None:
+            self._tell_failing(found.first_failing)
+        elif outcome.note:
+            self.say(f"Note: {outcome.note}.")
+        if outcome.method == "bisect":
+            self.say(
+                f"Asked about {outcome.evaluations} of {outcome.events:,} events; confirmed by reading"
+                f" {outcome.checked:,}."
+            )
+
+    def _tell_range(self, found: OverRange, *, as_json: bool) -> None:
+        for error in found.errors:
+            self.stderr.write(f"{error.stream}: the rule went wrong at event {error.version}: {error.message}")
+        if as_json:
+            self.print_json(range_as_json(found))
+            return
+        scope = f"{amount(found.events, 'event')} of {amount(found.runs, 'run')}"
+        if found.first_failing is None:
+            self.say(f"{found.rule}: holds at all {scope}.")
+            return
+        self.say(f"{found.rule}: fails in {amount(found.failing_runs, 'run')}; {scope} were looked at. First of all:")
+        self._tell_failing(found.first_failing)
+
+    def _tell_failing(self, failing: Failing) -> None:
+        self.say(f"{failing.stream} event {failing.version}, position {failing.position}: {failing.message}")
+        if failing.versions:
+            self.say(f"Evidence: events {', '.join(map(str, failing.versions))}.")
+
+
+def _moment(text: str) -> datetime:
+    """Return an ISO 8601 moment; one without a zone is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def run_as_json(found: Found) -> dict[str, Any]:
+    """Return the answer for one run as programs read it."""
+    outcome = found.outcome
+    return {
+        "rule": found.rule,
+        "rule_version": found.rule_version,
+        "scope": {"stream": found.stream},
+        "verdict": outcome.verdict,
+        "monotone": outcome.monotone,
+        "first_failing": found.first_failing,
+        "flips": [{"stream": found.stream, "version": flip.version, "to": flip.to} for flip in outcome.flips],
+        "evaluations": outcome.evaluations,
+        "events": outcome.events,
+        "method": outcome.method,
+        "checked": outcome.checked,
+        "claim_broken_at": outcome.recovered_at,
+        "raised_at": outcome.raised_at,
+        "words": outcome.words(),
+    }
+
+
+def range_as_json(found: OverRange) -> dict[str, Any]:
+    """Return the answer for a range as programs read it."""
+    return {
+        "rule": found.rule,
+        "rule_version": found.rule_version,
+        "scope": msgspec.to_builtins(found.range),
+        "verdict": found.verdict,
+        "monotone": found.monotone,
+        "first_failing": found.first_failing,
+        "flips": found.flips,
+        "evaluations": found.evaluations,
+        "events": found.events,
+        "method": "scan",
+        "runs": found.runs,
+        "failing_runs": found.failing_runs,
+        "errors": found.errors,
+    }
