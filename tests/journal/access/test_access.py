@@ -9,7 +9,6 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -28,12 +27,14 @@ def _view(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.project.slug)  # type: ignore[attr-defined]
 
 
-def ask(name: str | None, address: str = "/x/", method: str = "get", **headers: str) -> HttpResponseBase:
+def ask(name: str | None, address: str = "/x/", method: str = "get", **headers: str) -> HttpResponse:
     """Ask the view as a user."""
     request = getattr(RequestFactory(), method)(address, headers=headers)
     request.user = get_user_model().objects.get(username=name) if name else AnonymousUser()
     request.session = {}
-    return _view(request)
+    answer = _view(request)
+    assert isinstance(answer, HttpResponse)
+    return answer
 
 
 @pytest.fixture(autouse=True)
