@@ -140,11 +140,16 @@ def test_axe_finds_nothing(wanted: Visited, visited: Page) -> None:
     for scheme, size in LOOKS:
         visited.emulate_media(color_scheme=scheme)
         visited.set_viewport_size(size)
+        visited.wait_for_function(_LAID_OUT, arg=size["width"])
         options = {"runOnly": RULES[scheme], "resultTypes": ["violations"], "preload": False}
         violations = visited.evaluate(_VIOLATIONS, [where, options])
         found += [f"{scheme}, {size['width']}: {_said(violation)}" for violation in violations]
     assert found == []
 
+
+_LAID_OUT: Final = """(width) => innerWidth === width && new Promise(
+  (done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"""
+"""Comes true when the page is laid out at a new width: until then things of both widths lie over each other."""
 
 _VIOLATIONS: Final = "([where, options]) => axe.run(where, options).then((results) => results.violations)"
 
