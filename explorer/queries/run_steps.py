@@ -89,6 +89,7 @@ _LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
 
 def _statement(around: str) -> str:
     steps = ", ".join(_subquery(way, part) for way in _WAYS for part in _columns(way))
+    # By the limits PostgreSQL knows that few events are near, and counts the steps once instead of for each part.
     return f"""
     WITH here AS (
         SELECT line.run_id, line.version, line.tool, line.event_id, line.pair
@@ -100,16 +101,18 @@ def _statement(around: str) -> str:
     FROM (
         SELECT {_list("around", COLUMNS)} FROM ({around}) around
         UNION ALL SELECT 'here', '', '', '', '', 0, event_id, 1 FROM here
-        UNION ALL SELECT 'near', '', '', '', '', near.version, near.event_id, 1
-            FROM explorer_eventline near JOIN here ON near.run_id = here.run_id
-            WHERE near.version > here.version AND near.version <= here.version + {AHEAD}
+        UNION ALL SELECT 'near', '', '', '', '', near.version, near.event_id, 1 FROM (
+            SELECT next.version, next.event_id FROM explorer_eventline next JOIN here ON next.run_id = here.run_id
+            WHERE next.version > here.version AND next.version <= here.version + {AHEAD}
+            ORDER BY next.version LIMIT {AHEAD}
+        ) near
         UNION ALL SELECT 'near', '', '', '', '', near.version, near.event_id, 1
             FROM explorer_eventline near JOIN here ON near.run_id = here.run_id AND near.version = here.pair
     ) part
     LEFT JOIN explorer_eventline line ON line.event_id = part.other
     LEFT JOIN explorer_runsummary run ON run.id = line.run_id AND run.{_LIVE} AND run.project = %s
     LEFT JOIN explorer_runsummary own ON part.what = 'here' AND own.id = run.id
-    LEFT JOIN (SELECT {steps} FROM here) steps ON part.what = 'here'
+    LEFT JOIN (SELECT {steps} FROM here LIMIT 1) steps ON part.what = 'here'
     """  # noqa: S608 - constants of this module and of the models
 
 
