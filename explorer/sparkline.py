@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 WIDTH: Final = 104
-HEIGHT: Final = 18
 _BASE: Final = 15.5
 _PITCH: Final = 4
 _BAR: Final = 3

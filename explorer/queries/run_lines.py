@@ -1,4 +1,4 @@
-"""The events of a run as rows of the list, marks of the minimap and nodes of the graph.
+"""The events of a run as rows of the list and marks of the minimap.
 
 Each function is one query whatever the run's length; a window of rows and the buckets of the minimap are bounded.
 """
@@ -243,9 +243,3 @@ def relatives_of(run: RunSummary) -> tuple[RunSummary | None, tuple[RunSummary, 
     found = list(family.order_by("started_us", "id")[:12])
     parent = next((other for other in found if other.stream == run.parent_run), None)
     return parent, tuple(other for other in found if other.parent_run == run.stream)
-
-
-def lines_of(run: RunSummary, *, versions: Iterable[int], ids: Iterable[str]) -> list[EventLine]:
-    """Return the run's events at `versions` and the project's events with `ids`, in the journal's order."""
-    wanted = Q(run=run, version__in=list(versions)) | Q(event_id__in=list(ids), run__project=run.project)
-    return list(EventLine.objects.filter(wanted).select_related("run").order_by("position"))

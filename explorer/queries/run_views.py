@@ -65,13 +65,6 @@ def views_of(project: str, user_id: int) -> list[View]:
     return [*BUILT_IN, *(_as_view(row, user_id) for row in rows[:_SAVED_SHOWN])]
 
 
-def saved_view(project: str, view_id: int, user_id: int) -> View | None:
-    """Return a saved view that somebody may see, None where there is none."""
-    mine_or_shared = Q(owner_id=user_id) | Q(shared=True)
-    row = SavedView.objects.filter(mine_or_shared, project=project, id=view_id).select_related("owner").first()
-    return _as_view(row, user_id) if row is not None else None
-
-
 def _as_view(row: SavedView, user_id: int) -> View:
     return View(
         slug=str(row.pk), name=row.name, query=row.query, id=row.pk, owner=row.owner.get_username(),

@@ -26,7 +26,6 @@ _MADE_UP: Final = re.compile(
     re.IGNORECASE,
 )
 _CODE: Final = "```"
-_SHORT_TEXT: Final = 40
 
 
 class _Trail:

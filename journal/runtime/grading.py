@@ -270,13 +270,9 @@ def bisect_journal(  # noqa: PLR0913 - a range is what it is
     occurred in the range is judged by.
     """
     over = _OnJournal(rule, Range(since=since, until=until, tool=tool), lookup)
-    for event in _in_order(store):
+    for event in store.read_category(CATEGORY):
         over.take(event)
     return over.found()
-
-
-def _in_order(store: EventStore) -> Iterator[RecordedEvent]:
-    return store.read_category(CATEGORY)
 
 
 def bisect(  # noqa: PLR0913 - the public call, by keywords
