@@ -17,7 +17,7 @@ from django.core import signing
 from uuid_utils.compat import uuid7
 
 from explorer.models import Embedding, EmbedLink
-from journal.errors import JournalError
+from journal.errors import Refused
 
 LONGEST_DAYS: Final = 365
 MOST_ORIGINS: Final = 20
@@ -26,12 +26,8 @@ _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:\d{1,5})?|\[[0
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class EmbedRefused(JournalError):
+class EmbedRefused(Refused):
     """A link that cannot be made, or an origin that is none."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,19 +9,15 @@ from django.db import IntegrityError, transaction
 from explorer.models import SavedView
 from explorer.query_language import MAX_LENGTH, parse
 from journal.access import Permission, Role, may
-from journal.errors import JournalError
+from journal.errors import Refused
 
 LONGEST_NAME: Final = 60
 MOST: Final = 50
 """Views that one person keeps in one project."""
 
 
-class ViewRefused(JournalError):
+class ViewRefused(Refused):
     """A view that cannot be kept."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 def may_share(role: Role) -> bool:

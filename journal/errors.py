@@ -9,6 +9,7 @@
     ├── StreamNotFound · EventNotFound · VersionNotFound
     ├── RuleNotFound · RuleRaised    no such rule; the rule itself went wrong, which says nothing of the run
     ├── NotPermitted                 the person or token may not do this
+    ├── Refused                      something a person asked for that cannot be, with the reason
     ├── ImportRefused                a file that cannot be taken, with place and reason
     └── ConfigurationRefused         a setting that cannot be parsed
 
@@ -143,6 +144,14 @@ class NotPermitted(JournalError):
         self.project = project
         where = f" in project {project!r}" if project else ""
         super().__init__(f"{who} has no permission {permission!r}{where}; an admin of the project can give it")
+
+
+class Refused(JournalError):
+    """Something that a person asked for and cannot have. What it is, its own class says; why, the reason."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class ImportRefused(JournalError):

@@ -8,6 +8,7 @@ from typing import Final
 
 from explorer.embeds import Shown
 from explorer.models import EventLine, RunSummary
+from explorer.numbers import whole
 from journal.domain.explain import Explanation, explain
 from journal.store import get_store
 
@@ -32,7 +33,7 @@ def page(shown: Shown, query: Mapping[str, str]) -> EmbedPage | None:
     run = RunSummary.objects.filter(project=shown.project, stream=shown.stream).first()
     if run is None:
         return None
-    at = min(_number(query.get("v", "")), run.events)
+    at = min(whole(query.get("v", ""), digits=_DIGITS) or 0, run.events)
     first = max(1, (at - 1) // SHOWN * SHOWN + 1)
     rows = EventLine.objects.filter(run=run, version__gte=first, version__lt=first + SHOWN).order_by("version")
     event = next(iter(get_store(shown.project).read_stream(shown.stream, after=at - 1, until=at)), None) if at else None
@@ -44,7 +45,3 @@ def page(shown: Shown, query: Mapping[str, str]) -> EmbedPage | None:
         before=first - SHOWN if first > 1 else None,
         behind=first + SHOWN if first + SHOWN <= run.events else None,
     )
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0

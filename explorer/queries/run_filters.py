@@ -24,9 +24,6 @@ _TEXT_FIELDS: Final = {
 }  # fmt: skip
 _NUMBER_FIELDS: Final = {"steps": "events", "decisions": "decisions", "cost": "cost_usd", "errors": "tool_errors"}
 _LOOKUPS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "exact"}
-NOT_OURS: Final = ~(Q(category__in=("alerts", "job")) | Q(category__startswith="process_"))
-"""What the runtime keeps in streams of its own can be opened like any stream, but is nobody's run."""
-
 _IGNORING_CASE: Final = {
     "iexact": IExact, "istartswith": IStartsWith, "iendswith": IEndsWith, "icontains": IContains,
 }  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from explorer.listed import LISTED
 from explorer.models import EventLine, RunSummary
-from explorer.queries.run_filters import NOT_OURS
 
 SHOWN: Final = 50
 
@@ -22,7 +22,7 @@ class Peek:
 
 def peek(project: str, stream: str) -> Peek | None:
     """Return a run at a glance, None where the project has none of that name. Two queries, by index."""
-    run = RunSummary.objects.filter(NOT_OURS, project=project, stream=stream.replace("\x00", "")).first()
+    run = RunSummary.objects.filter(LISTED, project=project, stream=stream.replace("\x00", "")).first()
     if run is None:
         return None
     rows = EventLine.objects.filter(run=run, folded_into=None).order_by("version")

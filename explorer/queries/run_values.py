@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from explorer.completion import Option, complete, key_at
+from explorer.listed import LISTED
 from explorer.models import RunSummary
-from explorer.queries.run_filters import NOT_OURS
 from explorer.query_language import KEYS, Kind, Query, Term, nearest, with_flag, with_text, with_value
 
 _RUNS: Final = 500
@@ -49,7 +49,7 @@ class Suggestion:
 def known_values(project: str, keys: tuple[str, ...] = tuple(_FIELDS)) -> Known:
     """Return how often the newest runs have each value of some keys that take names."""
     known: dict[str, Counter[str]] = {key: Counter() for key in keys}
-    newest = RunSummary.objects.filter(NOT_OURS, project=project).order_by("-started_us", "-id")
+    newest = RunSummary.objects.filter(LISTED, project=project).order_by("-started_us", "-id")
     for row in newest.values_list(*(_FIELDS[key] for key in keys))[:_RUNS]:
         for key, found in zip(keys, row, strict=True):
             names = found if isinstance(found, list) else [found]

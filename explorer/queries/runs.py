@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 
 from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, When
 
+from explorer.listed import LISTED
 from explorer.models import RunSummary
-from explorer.queries.run_filters import NOT_OURS, condition, searchable
+from explorer.queries.run_filters import condition, searchable
 from explorer.queries.run_texts import Texts, texts_of
 from explorer.queries.run_values import Facet, Suggestion, facets, known_values, suggestion
 from explorer.queries.run_views import BUILT_IN, Tab, View, tabs
@@ -177,7 +178,7 @@ def matching(project: str, query: Query, now: datetime) -> QuerySet[RunSummary]:
 
 
 def _newest(project: str) -> QuerySet[RunSummary]:
-    return searchable(RunSummary.objects.filter(NOT_OURS, project=project)).order_by("-started_us", "-id")
+    return searchable(RunSummary.objects.filter(LISTED, project=project)).order_by("-started_us", "-id")
 
 
 def _asked(query: Query, now: datetime, texts: Texts) -> Q:
@@ -286,7 +287,7 @@ def _estimated(project: str, counted: int) -> int:
     if counted < COUNTED:
         return counted
     rows = (
-        RunSummary.objects.filter(NOT_OURS, project=project).order_by("-started_us", "-id").values_list("pk", flat=True)
+        RunSummary.objects.filter(LISTED, project=project).order_by("-started_us", "-id").values_list("pk", flat=True)
     )
     newest, last, oldest = (int(found[0]) for found in (rows, rows[counted - 1 :], rows.reverse()))
     return max(counted, round(counted * (newest - oldest + 1) / max(newest - last + 1, counted)))

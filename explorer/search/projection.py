@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from explorer.listed import is_listed
 from explorer.models import SEARCH, SearchText
 from explorer.search import Document, get_index
 from explorer.search.text import content_of
 from journal.domain.event import RecordedEvent
-from journal.domain.stream import category
 from journal.runtime import read_model
 from journal.runtime.projection import projects
 
@@ -38,12 +38,6 @@ class Search:
         """Return a digest of the texts; words are made of them."""
         texts = SearchText.every.filter(generation=generation).order_by("project", "stream", "version")
         return read_model.digest((texts.values_list(*_COLUMNS).iterator(),))
-
-
-def is_listed(stream: str) -> bool:
-    """Return whether a stream is somebody's run: what the runtime keeps for itself is found inside it alone."""
-    kind = category(stream)
-    return kind not in ("alerts", "job") and not kind.startswith("process_")
 
 
 def _document(event: RecordedEvent) -> Document:

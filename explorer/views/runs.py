@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from explorer import saved
+from explorer.numbers import whole
 from explorer.preferences import preferences_of
 from explorer.queries import run_peek
 from explorer.queries import runs as queries
@@ -102,9 +103,8 @@ def peek(request: RunsRequest, stream: str) -> HttpResponse:
 def complete(request: RunsRequest) -> HttpResponse:
     """Offer what could come next in the query line."""
     text = _asked(request, "q")[:MAX_LENGTH]
-    at = _asked(request, "at")
-    caret = int(at) if at.isascii() and at.isdigit() and len(at) <= len(str(MAX_LENGTH)) else len(text)
-    options = completions(request.project.slug, text, caret, timezone.now())
+    caret = whole(_asked(request, "at"), digits=len(str(MAX_LENGTH)))
+    options = completions(request.project.slug, text, len(text) if caret is None else caret, timezone.now())
     return render(request, "explorer/runs/_complete.html", {"options": options})
 
 

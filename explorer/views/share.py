@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from explorer import embeds
 from explorer.markdown import Range, markdown
 from explorer.models import RunSummary
+from explorer.numbers import whole
 from explorer.queries import run_embed
 from explorer.queries.run_steps import run_of
 from explorer.streaming import streamed
@@ -27,6 +28,7 @@ from journal.store import get_store
 _TYPES: Final = {"jsonl": ("application/x-ndjson", "jsonl"), "atif": ("application/json", "atif.json")}
 _AGENT_RUN: Final = "agent_run"
 _LARGEST: Final = 2**62
+_DIGITS: Final = len(str(_LARGEST))
 
 
 @require_safe
@@ -144,8 +146,8 @@ def _run(request: ProjectRequest, stream: str) -> RunSummary:
 
 def _number(request: HttpRequest, name: str) -> int | None:
     """Return a number of the address or the form, None where it is none that a version can be."""
-    text = request.POST.get(name) or request.GET.get(name, "")
-    return min(int(text), _LARGEST) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
+    number = whole(request.POST.get(name) or request.GET.get(name, ""), digits=_DIGITS)
+    return None if number is None else min(number, _LARGEST)
 
 
 def _plain(text: str, status: int = 404) -> HttpResponse:

@@ -9,19 +9,15 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from journal.access.permissions import Role
-from journal.errors import JournalError
+from journal.errors import Refused
 from journal.models import Membership
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 
-class MemberRefused(JournalError):
+class MemberRefused(Refused):
     """A change of members that cannot be."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

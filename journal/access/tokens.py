@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from uuid_utils.compat import uuid7
 
 from journal.access.permissions import Permission, Role, may, role_in
-from journal.errors import JournalError, NotPermitted
+from journal.errors import NotPermitted, Refused
 from journal.models import ApiToken
 
 SCOPES: Final = ("ingest", "read", "audit", "admin")
@@ -26,12 +26,8 @@ _SCOPE_NEEDS: Final = {
 }
 
 
-class TokenRefused(JournalError):
+class TokenRefused(Refused):
     """A token that cannot be made or found."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
