@@ -3,7 +3,7 @@ FROM python:3.13-slim-bookworm AS packages
 
 COPY requirements.lock .
 RUN python -m venv /opt/nagare \
- && /opt/nagare/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+ && /opt/nagare/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 
 
 FROM python:3.13-slim-bookworm

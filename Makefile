@@ -10,7 +10,8 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3; do 
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# A lock names every package there is to install: resolving again could only disagree with it.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 
 # A test worker needs a core and a little more; on one core two of them still overlap waiting and computing.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
