@@ -14,6 +14,7 @@ class ExplorerConfig(AppConfig):
 
     def ready(self) -> None:
         """Hand out what the settings say."""
-        from explorer import traces  # noqa: PLC0415 - after the apps' registry is there
+        from explorer import run_selector, traces  # noqa: PLC0415 - after the apps' registry is there
 
+        run_selector.install()
         traces.use(getattr(settings, "TRACE_URL", None))

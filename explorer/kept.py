@@ -1,4 +1,4 @@
-"""What people keep in the explorer: saved views, links for other sites' pages, and whether a project allows those.
+"""What people keep in the explorer: saved views, what-ifs, links for other sites' pages, and whether those are allowed.
 
 Unlike the read models these are nobody's projection: the journal cannot give them back, so a backup must.
 """
@@ -55,3 +55,26 @@ class EmbedLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream} until {self.expires_at:%Y-%m-%d}"
+
+
+class WhatIf(models.Model):
+    """Edits to a run's history, as JSON text. Without a name it is its owner's draft; shared, members may open it."""
+
+    id = models.CharField(max_length=36, primary_key=True)
+    project = models.CharField(max_length=64)
+    stream = models.CharField(max_length=245)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=80, default="")
+    shared = models.BooleanField(default=False)
+    edits = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project", "stream"], name="explorer_whatif_run"),
+            models.Index(fields=["project", "owner", "name"], name="explorer_whatif_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"draft on {self.stream}"

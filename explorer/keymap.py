@@ -19,6 +19,12 @@ LETTERS_COOKIE: Final = "nagare-letters"
 
 _RUN: Final = frozenset({"run"})
 _RUNS: Final = frozenset({"runs"})
+_LINEAGE: Final = frozenset({"lineage"})
+_COMPARE: Final = frozenset({"compare"})
+_BISECT: Final = frozenset({"run_bisect"})
+_EYE: Final = frozenset({"run_manual"})
+_FOUND: Final = frozenset({"run_bisect", "bisect", "regrade"})
+_JUDGED: Final = frozenset({"rules", "regrades", "regrade", "bisects", "bisect", "schedules"})
 _ALL: Final = frozenset({ANYWHERE})
 
 
@@ -69,14 +75,40 @@ KEYMAP: Final = (
     Key(keys=("n",), action="find.next", label="next hit", group="Find"),
     Key(keys=("N",), action="find.previous", label="previous hit", group="Find"),
     Key(keys=("z",), action="list.raw", label="every event in a row of its own, or grouped", group="List"),
+    Key(keys=("a",), action="note.add", label="add a note on this event", group="Share"),
+    Key(keys=("w",), action="whatif.open", label="what if it had gone otherwise at this event", group="Inspector"),
+    Key(keys=("c",), action="compare.open", label="compare with another run", group="Inspector"),
+    Key(keys=("B",), action="bisect.open", label="bisect this run", group="Inspector"),
     Key(keys=("y",), action="link.copy", label="copy the link to this event", group="Share"),
+    Key(keys=("y",), action="link.copy", label="copy the link to this answer", group="Share", pages=_FOUND),
+    Key(keys=("Enter",), action="answer.open", label="open the run at what was found", group="Find", pages=_FOUND),
+    Key(keys=("n",), action="probe.next", label="next probe", group="Find", pages=_BISECT),
+    Key(keys=("N",), action="probe.previous", label="previous probe", group="Find", pages=_BISECT),
+    Key(keys=("g",), action="eye.good", label="the run is still good here", group="By eye", pages=_EYE),
+    Key(keys=("x",), action="eye.bad", label="the run is bad here", group="By eye", pages=_EYE),
+    Key(keys=("s",), action="eye.skip", label="cannot tell here", group="By eye", pages=_EYE),
+    Key(keys=("u",), action="eye.undo", label="take back the last word", group="By eye", pages=_EYE),
+    Key(keys=("j", "ArrowDown"), action="judged.next", label="next row", group="List", pages=_JUDGED),
+    Key(keys=("k", "ArrowUp"), action="judged.previous", label="previous row", group="List", pages=_JUDGED),
     Key(keys=("j", "ArrowDown"), action="run.next", label="next run", group="List", pages=_RUNS),
     Key(keys=("k", "ArrowUp"), action="run.previous", label="previous run", group="List", pages=_RUNS),
     Key(keys=(" ",), action="run.peek", label="the run at a glance, beside the list", group="List", pages=_RUNS),
     Key(keys=("Escape",), action="peek.close", label="close the glance", group="List", pages=_RUNS, shown=("Esc",)),
+    Key(keys=("x",), action="run.tick", label="tick the run, to compare it", group="List", pages=_RUNS),
+    Key(keys=("n",), action="difference.next", label="next difference", group="Find", pages=_COMPARE),
+    Key(keys=("N",), action="difference.previous", label="previous difference", group="Find", pages=_COMPARE),
     Key(keys=("/",), action="query.focus", label="to the query", group="Find", pages=_RUNS),
+    Key(keys=("j", "ArrowDown"), action="lineage.next", label="next event", group="Move", pages=_LINEAGE),
+    Key(keys=("k", "ArrowUp"), action="lineage.previous", label="previous event", group="Move", pages=_LINEAGE),
+    Key(keys=("b",), action="lineage.back", label="to its nearest cause", group="Move", pages=_LINEAGE),
+    Key(keys=("f",), action="lineage.forward", label="to its first effect", group="Move", pages=_LINEAGE),
+    Key(keys=("Home",), action="lineage.home", label="back to the event itself", group="Move", pages=_LINEAGE),
     Key(keys=("g r",), action="page.runs", label="go to the runs", group="Pages", pages=_ALL),
     Key(keys=("g i",), action="page.import", label="go to the import", group="Pages", pages=_ALL),
+    Key(keys=("g u",), action="page.rules", label="go to the rules", group="Pages", pages=_ALL),
+    Key(keys=("g g",), action="page.regrades", label="go to the re-grades", group="Pages", pages=_ALL),
+    Key(keys=("g b",), action="page.bisects", label="go to the bisects", group="Pages", pages=_ALL),
+    Key(keys=("g c",), action="page.schedules", label="go to the schedules", group="Pages", pages=_ALL),
     Key(keys=("g o",), action="page.ops", label="go to operations", group="Pages", pages=_ALL),
     Key(keys=("g s",), action="page.settings", label="go to the settings", group="Pages", pages=_ALL),
     Key(keys=("Mod+k",), action="palette.open", label="find an action, an event or a run", group="Pages", pages=_ALL),

@@ -6,10 +6,17 @@ from typing import Final
 
 from django.db.models import Q
 
-from journal.domain import alerts, job, process
+from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule
 from journal.domain.stream import category
 
-_NOT_RUNS: Final = (alerts.CATEGORY, job.CATEGORY)
+_NOT_RUNS: Final = (
+    alerts.CATEGORY,
+    grade.CATEGORY,
+    job.CATEGORY,
+    notes.CATEGORY,
+    saved_rule.CATEGORY,
+    schedule.CATEGORY,
+)
 
 LISTED: Final = ~(Q(category__in=_NOT_RUNS) | Q(category__startswith=process.CATEGORY_PREFIX))
 """The condition that a `RunSummary` is one; the same as `is_listed`."""

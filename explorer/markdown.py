@@ -54,20 +54,20 @@ def markdown(summary: RunSummary, events: Iterable[RecordedEvent], asked: Range)
 
 def _head(summary: RunSummary, asked: Range) -> str:
     facts = [summary.status, figures.counted(summary.events, "event")]
-    facts += [_line(name) for name in (summary.agent, summary.model) if name]
+    facts += [one_line(name) for name in (summary.agent, summary.model) if name]
     facts += [figures.duration(summary.duration_ms)] if summary.duration_ms is not None else []
     facts += [figures.cost(summary.cost_usd).replace("$", r"\$")] if summary.cost_usd is not None else []
     facts += ["synthetic data"] if summary.synthetic else []
     link = asked.address if asked.after == 0 else f"{asked.address}?v={asked.after + 1}"
-    return f"# {_line(summary.title)}\n\n{', '.join(facts)}. <{link}>\n"
+    return f"# {one_line(summary.title)}\n\n{', '.join(facts)}. <{link}>\n"
 
 
 def _event(event: RecordedEvent, asked: Range) -> str:
     said = explain(event)
     at = f" · {instant(event.occurred_at)}" if event.meta.time == "recorded" else ""
-    parts = [f"\n## {event.version} · {_line(said.title)}\n", f"{_line(said.summary)}{at}\n"]
+    parts = [f"\n## {event.version} · {one_line(said.title)}\n", f"{one_line(said.summary)}{at}\n"]
     for name, text, language in _texts(event):
-        parts.append(f"{name}:\n\n{_fenced(text, language)}\n")
+        parts.append(f"{name}:\n\n{fenced(text, language)}\n")
     parts.append(f"<{asked.address}events/{event.version}/>\n")
     return "\n".join(parts)
 
@@ -103,13 +103,13 @@ def _pretty(text: str) -> str:
         return text
 
 
-def _fenced(text: str, language: str) -> str:
+def fenced(text: str, language: str) -> str:
     """Return text in a fence that none of its own lines can close, cut with its true length said."""
     shown = outside.clip(text.replace("\r\n", "\n"), _TEXT)
     fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(shown)), default=0))
     return f"{fence}{language}\n{shown}\n{fence}"
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return other people's text as one line that is only text."""
     return _SIGNS.sub(r"\\\1", outside.flat(text))

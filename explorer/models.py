@@ -9,16 +9,29 @@ from typing import Any
 
 from django.db import models
 
-from explorer.kept import Embedding, EmbedLink, SavedView
+from explorer.kept import Embedding, EmbedLink, SavedView, WhatIf
 from journal.runtime.read_model import LiveRows
 
-__all__ = ["EmbedLink", "Embedding", "EventLine", "RunMap", "RunSummary", "SavedView", "SearchText"]
+__all__ = [
+    "EmbedLink",
+    "Embedding",
+    "EventLine",
+    "NoteRow",
+    "RunMap",
+    "RunSummary",
+    "SavedView",
+    "SearchText",
+    "WhatIf",
+]
 
 PROJECTION = "explorer"
 """Whose checkpoint says which generation of rows pages see: `objects` reads that one alone, `every` all."""
 
 SEARCH = "search"
 """The projection that fills `SearchText`: one of its own, since it takes longer than the lists do."""
+
+NOTES = "notes"
+"""The projection that fills `NoteRow`."""
 
 
 class RunSummary(models.Model):
@@ -157,3 +170,43 @@ class SearchText(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stream} {self.version}"
+
+
+class NoteRow(models.Model):
+    """A note or grade as it stands. `rule` is empty for a note, `at_version` 0 for what is about the whole run.
+
+    `is_own` are notes that the run's own stream holds, as its source recorded them: nobody changes those.
+    """
+
+    generation = models.PositiveBigIntegerField(default=0)
+    project = models.CharField(max_length=64)
+    run = models.CharField(max_length=245)
+    is_own = models.BooleanField(default=False)
+    number = models.PositiveBigIntegerField()
+    version = models.PositiveBigIntegerField()
+    event_id = models.CharField(max_length=36)
+    by = models.CharField(max_length=200)
+    text = models.TextField()
+    label = models.CharField(max_length=60)
+    rule = models.CharField(max_length=120)
+    verdict = models.CharField(max_length=16)
+    at_version = models.PositiveBigIntegerField(default=0)
+    created_us = models.BigIntegerField()
+    changed_us = models.BigIntegerField()
+    changes = models.PositiveIntegerField(default=0)
+    is_retracted = models.BooleanField(default=False)
+    retracted_by = models.CharField(max_length=200)
+
+    objects = LiveRows(NOTES)
+    every: models.Manager[Any] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "project", "run", "is_own", "number"], name="explorer_note_once"
+            )
+        ]
+        indexes = [models.Index(fields=["generation", "project", "rule"], name="explorer_note_rule")]
+
+    def __str__(self) -> str:
+        return f"note {self.number} on {self.run}"

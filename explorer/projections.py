@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from django.db import models
 
-from explorer import run_map
+from explorer import note_rows, run_map  # noqa: F401 - the first registers itself
 from explorer.gaps import counted
 from explorer.models import EventLine, RunMap, RunSummary
 from explorer.search import projection as search  # noqa: F401 - it registers itself

@@ -1,37 +1,7 @@
-"""Long answers piece by piece, on either kind of server: a run's events are never all in memory for one."""
+"""Long answers piece by piece: the API's way, for pages too."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Final
+from journal.api.streaming import streamed
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
-
-_PIECE: Final = 64 * 1024
-
-
-def streamed(request: HttpRequest, pieces: Iterable[bytes], *, content_type: str) -> StreamingHttpResponse:
-    """Return a response that reads on as it is sent. The pieces are put together to a size worth a packet."""
-    together = _together(pieces)
-    content = _awaited(together) if isinstance(request, ASGIRequest) else together
-    return StreamingHttpResponse(content, content_type=content_type)
-
-
-def _together(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    waiting = bytearray()
-    for piece in pieces:
-        waiting += piece
-        if len(waiting) >= _PIECE:
-            yield bytes(waiting)
-            waiting.clear()
-    if waiting:
-        yield bytes(waiting)
-
-
-async def _awaited(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Read each piece in the thread where the request's database connection lives."""
-    following = sync_to_async(lambda: next(pieces, None))
-    while (piece := await following()) is not None:
-        yield piece
+__all__ = ["streamed"]

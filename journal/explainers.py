@@ -87,6 +87,19 @@ def model_responded(event: run.ModelResponded) -> Explanation:
     )
 
 
+@explains(run.ModelFailed)
+def model_failed(event: run.ModelFailed) -> Explanation:
+    """Say how a request ended that no model answered."""
+    status = f"{event.status} " if event.status is not None else ""
+    why = clip(event.message or "") or event.error_code or "no reason recorded"
+    return Explanation(
+        title="Model request failed",
+        summary=f"{event.model or 'The model'} did not answer: {status}{why}",
+        detail=event.message,
+        tags=_tags(model=event.model, error=event.error_code),
+    )
+
+
 @explains(run.Reasoned)
 def reasoned(event: run.Reasoned) -> Explanation:
     """Name the tool and its main argument; the stated thought is the detail."""

@@ -309,3 +309,148 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}: {self.status}"
+
+
+class RuleRow(models.Model):
+    """A version of a saved rule, as lists show it. Filled by the projection `rules` from the rules' streams."""
+
+    id = models.BigAutoField(primary_key=True)
+    generation = models.PositiveBigIntegerField(default=0)
+    project = models.CharField(max_length=64)
+    name = models.CharField(max_length=80)
+    version = models.PositiveIntegerField()
+    description = models.TextField()
+    expression = models.TextField()
+    monotone = models.BooleanField(default=False)
+    saved_by = models.CharField(max_length=200)
+    saved_us = models.BigIntegerField()
+    is_retired = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "journal_rule"
+        constraints = [
+            models.UniqueConstraint(fields=["generation", "project", "name", "version"], name="journal_rule_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+class GradeRow(models.Model):
+    """A rule's verdict on a run. Filled by the projection `grades` from `agent_run.graded` in streams `grades-…`.
+
+    `grade` is the event's id, which is derived from what was judged. An empty text or a null is "there is none".
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    generation = models.PositiveBigIntegerField(default=0)
+    project = models.CharField(max_length=64)
+    grade = models.CharField(max_length=36)
+    job = models.CharField(max_length=36)
+    rule = models.CharField(max_length=120)
+    rule_version = models.PositiveIntegerField()
+    run = models.CharField(max_length=245)
+    run_version = models.PositiveBigIntegerField()
+    is_whole = models.BooleanField(default=True)
+    verdict = models.CharField(max_length=8)
+    previous = models.CharField(max_length=8)
+    at_version = models.PositiveBigIntegerField(null=True)
+    at_position = models.BigIntegerField(null=True)
+    event_id = models.CharField(max_length=36)
+    event_type = models.CharField(max_length=200)
+    message = models.TextField()
+    tool = models.CharField(max_length=200)
+    model = models.CharField(max_length=200)
+    agent = models.CharField(max_length=200)
+    started_us = models.BigIntegerField(null=True)
+    occurred_us = models.BigIntegerField(null=True)
+    flips = models.PositiveIntegerField(default=0)
+    position = models.BigIntegerField()
+
+    class Meta:
+        db_table = "journal_grade"
+        constraints = [models.UniqueConstraint(fields=["generation", "project", "grade"], name="journal_grade_once")]
+        indexes = [models.Index(fields=["generation", "project", "run", "rule"], name="journal_grade_run")]
+
+    def __str__(self) -> str:
+        return f"{self.rule} on {self.run}: {self.verdict}"
+
+
+class JobPart(models.Model):
+    """A part of a job that any worker may take: by conditional update, under an attempt that rises each time."""
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=8, default="waiting")
+    attempt = models.PositiveIntegerField(default=0)
+    heartbeat_at = models.DateTimeField(null=True)
+    runs = models.PositiveIntegerField(default=0)
+    events = models.PositiveBigIntegerField(default=0)
+    holds = models.PositiveIntegerField(default=0)
+    fails = models.PositiveIntegerField(default=0)
+    errors = models.PositiveIntegerField(default=0)
+    newly_failing = models.PositiveIntegerField(default=0)
+    newly_holding = models.PositiveIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+
+    class Meta:
+        db_table = "journal_job_part"
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="journal_job_part_once")]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of job {self.job_id}: {self.state}"
+
+
+class JobRun(models.Model):
+    """A run that a job looks at, frozen: up to which version, and which of its events count.
+
+    `grade` is the id that its verdict has or will have; `is_kept` where that was there before the job. `previous` is
+    what the rule's previous version says of the run, where that is known without asking it.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.CharField(max_length=36)
+    part = models.PositiveIntegerField(null=True)
+    run = models.CharField(max_length=245)
+    run_version = models.PositiveBigIntegerField()
+    since_us = models.BigIntegerField(null=True)
+    until_us = models.BigIntegerField(null=True)
+    grade = models.CharField(max_length=36)
+    previous = models.CharField(max_length=8, default="")
+    is_kept = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "journal_job_run"
+        constraints = [models.UniqueConstraint(fields=["job", "run"], name="journal_job_run_once")]
+        indexes = [models.Index(fields=["job", "part"], name="journal_job_run_part")]
+
+    def __str__(self) -> str:
+        return f"{self.run} in job {self.job}"
+
+
+class Schedule(models.Model):
+    """Work that is due again and again. `next_due_at` is moved on by conditional update, which claims the time."""
+
+    id = models.CharField(max_length=36, primary_key=True)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="schedules")
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=40)
+    cron = models.CharField(max_length=120)
+    timezone = models.CharField(max_length=64, default="UTC")
+    arguments = models.JSONField(default=dict)
+    is_paused = models.BooleanField(default=False)
+    next_due_at = models.DateTimeField(null=True)
+    last_due_at = models.DateTimeField(null=True)
+    last_job = models.CharField(max_length=36, default="")
+    settled_job = models.CharField(max_length=36, default="")
+    outcome = models.JSONField(null=True)
+    created_by = models.CharField(max_length=200, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "journal_schedule"
+        indexes = [models.Index(fields=["is_paused", "next_due_at"], name="journal_schedule_due")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.cron}"

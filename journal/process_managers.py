@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from journal.ingest import jobs as imports
-from journal.runtime import job_process, rebuilds
+from journal.runtime import bisects, job_process, rebuilds, regrade
 
-__all__ = ["imports", "job_process", "rebuilds"]
+__all__ = ["bisects", "imports", "job_process", "rebuilds", "regrade"]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from journal.domain import agent_run, saved_rule
+from journal.domain.catalog import catalog
 from journal.domain.event import RecordedEvent
+from journal.domain.grade import CATEGORY as GRADES
 from journal.domain.lineage import links_of
-from journal.models import CauseRow
+from journal.domain.stream import category
+from journal.models import CauseRow, GradeRow, RuleRow
 from journal.runtime import read_model
 from journal.runtime.bulk import insert
 from journal.runtime.projection import projects
+from journal.store.sql import microseconds
 
 _ID_LENGTH = 36
 
@@ -49,3 +54,108 @@ class Causes:
         columns = ("project", "effect", "cause", "kind", "certainty")
         rows = CauseRow.objects.filter(generation=generation).order_by(*columns)
         return read_model.digest([rows.values_list(*columns).iterator()])
+
+
+@projects
+class Rules:
+    """Fills `journal_rule`: every version of every saved rule."""
+
+    name = "rules"
+    code_version = 1
+
+    def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
+        """Add the versions that were saved, and mark those that were retired."""
+        for event in events:
+            if category(event.stream) != saved_rule.CATEGORY:
+                continue
+            match catalog.decode(event):
+                case saved_rule.Saved() as saved:
+                    insert(RuleRow, [_rule_row(event, saved, generation)], ignore_conflicts=True)
+                case saved_rule.Retired(version=version):
+                    rows = RuleRow.objects.filter(generation=generation, project=event.project)
+                    rows.filter(name=event.stream.partition("-")[2], version=version).update(is_retired=True)
+
+    def discard(self, *, below: int, keep: Collection[int]) -> None:
+        """Delete the rules of old generations."""
+        read_model.discard([RuleRow], below=below, keep=keep)
+
+    def digest(self, *, generation: int) -> str:
+        """Return a digest of all rules."""
+        columns = [field.attname for field in RuleRow._meta.concrete_fields if field.attname not in _OWN]
+        rows = RuleRow.objects.filter(generation=generation).order_by("project", "name", "version")
+        return read_model.digest([rows.values_list(*columns).iterator()])
+
+
+@projects
+class Grades:
+    """Fills `journal_grade`: every verdict of a re-grade."""
+
+    name = "grades"
+    code_version = 1
+
+    def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
+        """Add the verdicts among these events; one that is there stays."""
+        of_grades = [event for event in events if category(event.stream) == GRADES]
+        decoded = [(event, catalog.decode(event)) for event in of_grades]
+        rows = [
+            _grade_row(event, grade, grade.run, generation)
+            for event, grade in decoded
+            if isinstance(grade, agent_run.Graded) and grade.run is not None
+        ]
+        insert(GradeRow, rows, ignore_conflicts=True)
+
+    def discard(self, *, below: int, keep: Collection[int]) -> None:
+        """Delete the verdicts of old generations."""
+        read_model.discard([GradeRow], below=below, keep=keep)
+
+    def digest(self, *, generation: int) -> str:
+        """Return a digest of all verdicts."""
+        columns = [field.attname for field in GradeRow._meta.concrete_fields if field.attname not in _OWN]
+        rows = GradeRow.objects.filter(generation=generation).order_by("project", "grade")
+        return read_model.digest([rows.values_list(*columns).iterator()])
+
+
+_OWN = frozenset(("id", "generation"))
+
+
+def _rule_row(event: RecordedEvent, saved: saved_rule.Saved, generation: int) -> RuleRow:
+    return RuleRow(
+        generation=generation,
+        project=event.project,
+        name=saved.name[: saved_rule.LONGEST_NAME],
+        version=saved.version,
+        description=saved.description,
+        expression=saved.expression,
+        monotone=saved.monotone,
+        saved_by=(saved.by or "")[:200],
+        saved_us=microseconds(event.recorded_at),
+        is_retired=False,
+    )
+
+
+def _grade_row(event: RecordedEvent, grade: agent_run.Graded, run: agent_run.GradedRun, generation: int) -> GradeRow:
+    return GradeRow(
+        generation=generation,
+        project=event.project,
+        grade=event.id,
+        job=(run.job or "")[:_ID_LENGTH],
+        rule=(grade.rule or "")[:120],
+        rule_version=run.rule_version,
+        run=run.stream[:245],
+        run_version=run.version,
+        is_whole=run.since is None and run.until is None,
+        verdict=(grade.verdict or "")[:8],
+        previous=(run.previous or "")[:8],
+        at_version=grade.at_version,
+        at_position=run.position,
+        event_id=(run.event_id or "")[:_ID_LENGTH],
+        event_type=(run.event_type or "")[:200],
+        message=grade.message or "",
+        tool=(run.tool or "")[:200],
+        model=(run.model or "")[:200],
+        agent=(run.agent or "")[:200],
+        started_us=microseconds(run.started_at) if run.started_at else None,
+        occurred_us=microseconds(run.occurred_at) if run.occurred_at else None,
+        flips=run.flips,
+        position=event.position,
+    )

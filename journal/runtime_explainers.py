@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from journal.domain import alerts, job, process
+from journal.domain import alerts, job, notes, process, saved_rule, schedule
 from journal.domain.explain import Explanation, explains
-from journal.domain.text import amount
+from journal.domain.text import amount, clip, plain
 
 
 @explains(alerts.Raised)
@@ -73,3 +73,89 @@ def process_timed_out(event: process.TimedOut) -> Explanation:
     """Say that nothing came."""
     del event
     return Explanation(title="Timed out", summary="What the process waited for did not come in time")
+
+
+@explains(notes.Opened)
+def notes_opened(event: notes.Opened) -> Explanation:
+    """Say which run it is about."""
+    return Explanation(title="Notes begun", summary=f"What people say of {event.run}", tags={"run": event.run})
+
+
+@explains(notes.Replaced)
+def note_replaced(event: notes.Replaced) -> Explanation:
+    """Say whose note stands no longer as it was."""
+    by = event.by or "Somebody"
+    return Explanation(title="Note changed", summary=f"{by} changed note {event.note}; the next event is in its place")
+
+
+@explains(notes.Retracted)
+def note_retracted(event: notes.Retracted) -> Explanation:
+    """Say who took it back, and why."""
+    why = f": {clip(event.reason)}" if event.reason else ""
+    by = event.by or "Somebody"
+    return Explanation(title="Note taken back", summary=f"{by} took note {event.note} back{why}")
+
+
+@explains(saved_rule.Saved)
+def rule_saved(event: saved_rule.Saved) -> Explanation:
+    """Say which version, and what it says."""
+    by = f"{event.by} saved" if event.by else "Saved"
+    return Explanation(
+        title=f"Version {event.version} saved",
+        summary=f"{by} version {event.version} of the rule {event.name}: {clip(plain(event.expression))}",
+        detail=event.expression,
+        tags={"rule": event.name},
+    )
+
+
+@explains(saved_rule.Retired)
+def rule_retired(event: saved_rule.Retired) -> Explanation:
+    """Say so, and why."""
+    by = f"{event.by} retired the rule" if event.by else "The rule was retired"
+    return Explanation(title="Retired", summary=f"{by}: {event.reason}" if event.reason else by)
+
+
+@explains(schedule.Saved)
+def schedule_saved(event: schedule.Saved) -> Explanation:
+    """Say what is to be done when."""
+    by = f"{event.by} set" if event.by else "Set"
+    return Explanation(
+        title=event.name or "Schedule",
+        summary=f"{by} the schedule {event.name}: a {event.kind} at {event.cron} ({event.timezone})",
+        tags={"kind": event.kind},
+    )
+
+
+@explains(schedule.Paused)
+def schedule_paused(event: schedule.Paused) -> Explanation:
+    """Say who."""
+    return Explanation(title="Paused", summary=f"{event.by or 'Somebody'} let the schedule rest")
+
+
+@explains(schedule.Continued)
+def schedule_continued(event: schedule.Continued) -> Explanation:
+    """Say who."""
+    return Explanation(title="Goes on", summary=f"{event.by or 'Somebody'} let the schedule go on")
+
+
+@explains(schedule.Deleted)
+def schedule_deleted(event: schedule.Deleted) -> Explanation:
+    """Say who."""
+    return Explanation(title="Deleted", summary=f"{event.by or 'Somebody'} removed the schedule")
+
+
+@explains(schedule.Due)
+def schedule_due(event: schedule.Due) -> Explanation:
+    """Say what it set off."""
+    did = f"job {event.job} was submitted" if event.job else f"no job was submitted: {event.reason}"
+    at = f"{event.due_at:%Y-%m-%d %H:%M}" if event.due_at else "set"
+    return Explanation(title="Due", summary=f"The time {at} came; {did}")
+
+
+@explains(schedule.Ended)
+def schedule_ended(event: schedule.Ended) -> Explanation:
+    """Say how, and what it counted."""
+    counted = f": {event.fails:,} of {amount(event.runs or 0, 'run')} fail" if event.fails is not None else ""
+    changed = f", {event.changed_by:+,} since last time" if event.changed_by else ""
+    error = f": {event.error}" if event.error else ""
+    return Explanation(title="Ended", summary=f"Job {event.job} is {event.status}{error}{counted}{changed}")

@@ -10,8 +10,8 @@ from celery import shared_task
 from django.db import transaction
 
 from journal.ingest import jobs as imports
+from journal.runtime import bisects, job_process, rebuilds, regrade, schedules
 from journal.runtime import job as jobs
-from journal.runtime import job_process, rebuilds
 from journal.runtime.aside import Aside
 from journal.runtime.projection import catch_up_all
 
@@ -36,6 +36,26 @@ def run_rebuild(job_id: str) -> None:
     job_process.run(job_id)
 
 
+@shared_task(name="journal.tasks.run_bisect")
+def run_bisect(job_id: str) -> None:
+    """Run one bisect job."""
+    job_process.run(job_id)
+
+
+@shared_task(name="journal.tasks.run_regrade")
+def run_regrade(job_id: str) -> None:
+    """Drive a re-grade, or take parts of one that another worker drives."""
+    regrade.run(job_id)
+
+
+@shared_task(name="journal.tasks.run_schedules")
+def run_schedules() -> None:
+    """Submit what is due, and take in how what was due before ended."""
+    for job in schedules.run_due(now=datetime.now(UTC)):
+        wake(job.id, kind=job.kind)
+    schedules.settle()
+
+
 @shared_task(name="journal.tasks.reap")
 def reap() -> None:
     """Wake jobs that wait or lost their worker, see to the end of cancelled ones, ask for rebuilds that are due."""
@@ -44,11 +64,21 @@ def reap() -> None:
     for job_id in jobs.waiting(imports.KIND, now=datetime.now(UTC)):
         run_import.delay(job_id)
     rebuilds.submit_outdated()
+    run_schedules()
     for job_id in jobs.waiting(rebuilds.KIND):
         run_rebuild.delay(job_id)
+    for job_id in jobs.waiting(bisects.KIND):
+        run_bisect.delay(job_id)
+    for job_id in [*jobs.waiting(regrade.KIND), *regrade.wanting_help()]:
+        run_regrade.delay(job_id)
 
 
-_TASKS: Final[dict[str, Any]] = {imports.KIND: run_import, rebuilds.KIND: run_rebuild}
+_TASKS: Final[dict[str, Any]] = {
+    imports.KIND: run_import,
+    rebuilds.KIND: run_rebuild,
+    bisects.KIND: run_bisect,
+    regrade.KIND: run_regrade,
+}
 
 
 def wake(job_id: str, *, kind: str) -> None:

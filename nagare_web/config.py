@@ -61,6 +61,7 @@ class Config:
     email_url: str = dataclasses.field(repr=False)
     email_from: str
     allow_private_webhooks: bool
+    api_rate: int
     given: frozenset[str]
     """Names of the variables that were set, without the prefix: the rest are defaults."""
 
@@ -120,8 +121,17 @@ def read() -> Config:
         email_url=_email_url(_text(env, "EMAIL_URL")),
         email_from=_text(env, "EMAIL_FROM") or "nagare@localhost",
         allow_private_webhooks=_parsed(env.bool, "ALLOW_PRIVATE_WEBHOOKS", default=False),
+        api_rate=_api_rate(),
         given=_given(),
     )
+
+
+def _api_rate() -> int:
+    """Return how many requests a minute each token may make, 0 where there is no limit."""
+    rate = _parsed(FileAwareEnv(prefix=PREFIX, strip_whitespace=True).int, "API_RATE", default=6_000)
+    if rate < 0:
+        raise _refused("API_RATE", f"{rate} is no number of requests; write 0 for no limit")
+    return rate
 
 
 def _given() -> frozenset[str]:

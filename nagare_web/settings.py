@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "csp",
+    "drf_spectacular",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -144,6 +145,11 @@ elif CONFIG.is_loopback_only:
 STATIC_URL = "/static/"
 STATIC_ROOT = CONFIG.data_dir / "static"
 STATICFILES_DIRS = [_data_folder("static")]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "explorer.plotly.PlotlyFinder",
+]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -226,6 +232,21 @@ EMAIL_TIMEOUT = 10  # less than a claimed dispatch is left to its worker
 DEFAULT_FROM_EMAIL = CONFIG.email_from
 PUBLIC_URL = CONFIG.public_url
 ALLOW_PRIVATE_WEBHOOKS = CONFIG.allow_private_webhooks
+
+# --- The API ----------------------------------------------------------------------------------------------------------
+
+API_RATE = CONFIG.api_rate
+REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None, "DEFAULT_SCHEMA_CLASS": "journal.api.schema.Described"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "nagare",
+    "DESCRIPTION": "The journal over HTTP: append events, read streams and runs, ask rules, follow work.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PREPROCESSING_HOOKS": [],
+    "POSTPROCESSING_HOOKS": ["journal.api.schema.add_components"],
+    "SERVE_INCLUDE_SCHEMA": False,
+}
 
 # --- Traces -----------------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 
+from journal.api import problems
+
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
 def _page(request: HttpRequest, status: int, *, reason: str = "") -> HttpResponse:
-    """Render a page without context processors, which would look at the user. The nonce is what its script needs."""
+    """Render a page without context processors, which would look at the user. The nonce is what its script needs.
+
+    Programs that ask the API are answered as it answers them.
+    """
+    if request.path.startswith("/api/v1/"):
+        return problems.plain(status, reason)
     context = {"status": status, "reason": reason, "CSP_NONCE": getattr(request, "csp_nonce", "")}
     return HttpResponse(render_to_string(f"nagare_web/{status}.html", context), status=status)
 

@@ -177,6 +177,21 @@ def matching(project: str, query: Query, now: datetime) -> QuerySet[RunSummary]:
     return _newest(project).filter(_asked(query, now, texts_of(project, query)))
 
 
+def run_list(project: str, query: Query, *, cursor: str, limit: int, now: datetime) -> tuple[list[RunSummary], str]:
+    """Return up to `limit` runs older than a cursor, and the cursor of the next ones; empty where there are none.
+
+    Raises:
+        ValueError: `cursor` is none.
+    """
+    start = _key(cursor)
+    if cursor and start is None:
+        raise ValueError(cursor)
+    runs = matching(project, query, now)
+    found = list((runs.filter(_beyond(start, "lt")) if start else runs)[: limit + 1])
+    shown = found[:limit]
+    return shown, _cursor(shown[-1]) if len(found) > limit else ""
+
+
 def _newest(project: str) -> QuerySet[RunSummary]:
     return searchable(RunSummary.objects.filter(LISTED, project=project)).order_by("-started_us", "-id")
 

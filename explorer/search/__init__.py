@@ -16,13 +16,28 @@ from django.db import connections
 from explorer.search.passages import Passage
 from explorer.search.words import Needle, needle
 
-__all__ = ["Document", "Hits", "InRun", "Needle", "Passage", "RunHit", "SearchIndex", "get_index", "needle"]
+__all__ = [
+    "Document",
+    "EventHit",
+    "EventHits",
+    "Hits",
+    "InRun",
+    "Needle",
+    "Passage",
+    "RunHit",
+    "SearchIndex",
+    "get_index",
+    "needle",
+]
 
 IN_RUN: Final = 100_000
 """Events with the words of a needle that are looked at in one run."""
 
 ACROSS: Final = 20_000
 """Events with the words of a needle that are looked at in a project, the newest."""
+
+EVENTS: Final = 400
+"""Events that a search for events gives for one needle, the newest."""
 
 RUNS: Final = 1_000
 """Runs that a search across runs finds, the newest."""
@@ -73,6 +88,25 @@ class Hits:
     is_all: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventHit:
+    """An event that holds a needle, with its text. `is_cut` says that not all of what the event says is in it."""
+
+    stream: str
+    version: int
+    event_id: str
+    text: str
+    is_cut: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventHits:
+    """The newest events that hold a needle. `is_all` is False where there may be older ones."""
+
+    hits: tuple[EventHit, ...] = ()
+    is_all: bool = True
+
+
 class SearchIndex(Protocol):
     """Finds a needle in the texts of the live generation, within one project.
 
@@ -94,6 +128,12 @@ class SearchIndex(Protocol):
 
     def runs(self, project: str, sought: Sequence[Needle]) -> list[Hits]:
         """Return for each of some needles the runs that hold it, newest first: one query, bounded as `Hits` says."""
+
+    def events(self, project: str, sought: Sequence[Needle]) -> list[EventHits]:
+        """Return for each of some needles the events of all runs that hold it, newest first: one query.
+
+        At most `EVENTS` for a needle, out of `ACROSS` events with its words.
+        """
 
     def passages(
         self, project: str, places: Collection[tuple[str, int]], sought: Needle

@@ -26,6 +26,7 @@ class PlainIndex(SqlIndex):
         if self._is_microsoft:
             self.place = "CHARINDEX(%s, COALESCE(t.folded, LOWER(t.text)) COLLATE Latin1_General_100_BIN2_UTF8)"
             self.substring = "SUBSTRING"
+            self.false, self.top, self.limit = "0", f"TOP ({search.EVENTS}) ", ""
         else:
             self.place = "INSTR(COALESCE(t.folded, LOWER(t.text)), %s)"
 

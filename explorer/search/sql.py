@@ -53,6 +53,9 @@ class SqlIndex:
     found: ClassVar[str]
     place: str
     substring: str = "SUBSTR"
+    false: str = "FALSE"
+    top: str = ""
+    limit: str = f" LIMIT {search.EVENTS}"
 
     def __init__(self, using: str) -> None:
         self._using = using
@@ -144,6 +147,39 @@ class SqlIndex:
         for at, *group in self._rows(" UNION ALL ".join(statements), values) if statements else ():
             groups[at].append(group)
         return [_hits(found) for found in groups]
+
+    def events(self, project: str, sought: Sequence[Needle]) -> list[search.EventHits]:
+        """Return the newest events of each needle. A row without a version counts what was looked at."""
+        statements, values = [], []
+        for at, one in enumerate(sought):
+            if one:
+                found, asked = self.candidates(project, None, one)
+                verified, checked = self.verified(one)
+                columns = "t.id AS place, t.stream, t.version, t.event_id, t.is_cut, t.text"
+                statements.append(
+                    f"SELECT {at} AS needle, h.* FROM (SELECT {self.top}{columns}"  # noqa: S608 - as above
+                    f" FROM ({found}) f JOIN explorer_searchtext t ON t.id = f.id WHERE {_FOUND_LIVE}{verified}"
+                    f" ORDER BY t.id DESC{self.limit}) h"
+                    f" UNION ALL SELECT {at}, COUNT(*), '', 0, '', {self.false}, '' FROM ({found}) n"
+                )
+                values += [*asked, project, *checked, *asked]
+        looked_at = [0 for _ in sought]
+        hits: list[list[tuple[int, search.EventHit]]] = [[] for _ in sought]
+        for at, place, stream, version, event_id, is_cut, text in (
+            self._rows(" UNION ALL ".join(statements), values) if statements else ()
+        ):
+            if not version:
+                looked_at[at] = place
+                continue
+            hit = search.EventHit(stream=stream, version=version, event_id=event_id, text=text, is_cut=bool(is_cut))
+            hits[at].append((place, hit))
+        return [
+            search.EventHits(
+                hits=tuple(hit for _place, hit in sorted(found, key=lambda known: -known[0])),
+                is_all=len(found) < search.EVENTS and count < search.ACROSS,
+            )
+            for found, count in zip(hits, looked_at, strict=True)
+        ]
 
     def passages(
         self, project: str, places: Collection[tuple[str, int]], sought: Needle

@@ -18,6 +18,7 @@ from journal.access import Permission, may
 
 register = template.Library()
 
+_OPEN_TO_ALL: Final = ("runs", "rules", "regrades", "bisects", "schedules", "ops", "settings")
 _ESCAPES: Final = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 
@@ -42,7 +43,7 @@ def key_data(context: Context) -> SafeString:
 
 def _pages(request: HttpRequest) -> dict[str, str]:
     """Return where `page.*` actions lead, those that the reader may open."""
-    pages = {f"page.{name}": reverse(f"explorer:{name}") for name in ("runs", "ops", "settings")}
+    pages = {f"page.{name}": reverse(f"explorer:{name}") for name in _OPEN_TO_ALL}
     if may(request.role, Permission.IMPORT):  # type: ignore[attr-defined]
         pages["page.import"] = reverse("explorer:import")
     return pages

@@ -238,8 +238,15 @@ def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
     if role is not None and may(role, Permission.IMPORT):
         targets.append(("Import", reverse("explorer:import")))
     if role is not None:
+        targets += [("Rules", reverse("explorer:rules")), ("Jobs", reverse("explorer:regrades"))]
         targets.append(("Ops", reverse("explorer:ops")))
-    return [PageLink(name=name, href=href, is_here=request.path.startswith(href)) for name, href in targets]
+    return [PageLink(name=name, href=href, is_here=_is_under(request.path, name, href)) for name, href in targets]
+
+
+def _is_under(path: str, name: str, href: str) -> bool:
+    """Tell whether a page belongs to one of the top bar: jobs are of three kinds, each with pages of its own."""
+    kinds = ("regrades", "bisects", "schedules") if name == "Jobs" else ()
+    return path.startswith((href, *(reverse(f"explorer:{kind}") for kind in kinds)))
 
 
 @register.simple_tag(takes_context=True)

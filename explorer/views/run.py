@@ -9,8 +9,8 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
+from explorer.queries import notes, run_steps
 from explorer.queries import run as debugger
-from explorer.queries import run_steps
 from explorer.queries.run_address import Address
 from explorer.views.payload import DOWNLOADS, download
 from journal.access import Permission, ProjectRequest, requires
@@ -46,7 +46,8 @@ def page(request: HttpRequest, stream: str) -> HttpResponse:
 
 def _whole(request: HttpRequest, shown: debugger.Inspector, banner: str) -> HttpResponse:
     page = debugger.page(shown, banner)
-    return render(request, _TEMPLATE, {"page": page, "at": shown, "window": page.window})
+    noted = notes.on_page(shown.run, shown.version)
+    return render(request, _TEMPLATE, {"page": page, "at": shown, "window": page.window, "noted": noted})
 
 
 def _fragment(request: HttpRequest, shown: debugger.Inspector, part: str) -> HttpResponse:

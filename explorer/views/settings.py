@@ -27,11 +27,13 @@ from journal.access import (
     remove_member,
     requires,
     revoke_token,
+    rotate_token,
     scopes_of,
     set_role,
     tokens_of,
 )
 
+_OVERLAP: Final = timedelta(days=1)
 _TOKEN_DAYS: Final = {"30": 30, "90": 90, "365": 365, "": None}
 
 
@@ -84,6 +86,21 @@ def token_revoke(request: ProjectRequest, token_id: str) -> HttpResponse:
     return _back("tokens")
 
 
+@never_cache
+@require_POST
+@requires(Permission.READ)
+def token_rotate(request: ProjectRequest, token_id: str) -> HttpResponse:
+    """Make a token of the reader's own anew; the old one goes on for a day, so that programs can be told."""
+    if token_id not in {token.id for token in _tokens(request) if token.is_own}:
+        raise Http404("no such token")
+    now = datetime.now(UTC)
+    try:
+        new = rotate_token(token_id, keep_until=now + _OVERLAP, now=now)
+    except TokenRefused as refused:
+        return _page(request, refusal=refused.reason, status=400)
+    return _page(request, new=new, rotated=True)
+
+
 @require_POST
 @requires(Permission.ADMIN)
 def member(request: ProjectRequest) -> HttpResponse:
@@ -128,7 +145,12 @@ def _tokens(request: ProjectRequest) -> list[Any]:
 
 
 def _page(
-    request: ProjectRequest, *, new: NewToken | None = None, refusal: str = "", status: int = 200
+    request: ProjectRequest,
+    *,
+    new: NewToken | None = None,
+    rotated: bool = False,
+    refusal: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     is_admin, project = may(request.role, Permission.ADMIN), request.project.slug
     context = {
@@ -137,6 +159,7 @@ def _page(
         "tokens": _tokens(request),
         "scopes": scopes_of(request.role),
         "new": new,
+        "is_rotated": rotated,
         "is_admin": is_admin,
         "members": members_of(project) if is_admin else [],
         "roles": list(Role),

@@ -10,11 +10,14 @@ from journal.access.members import Member, MemberRefused, members_of, remove_mem
 from journal.access.permissions import Permission, Role, administers, may, role_in
 from journal.access.projects import add_project, add_user, chosen_project, projects_of
 from journal.access.tokens import (
+    Bearer,
     NewToken,
     TokenLine,
     TokenRefused,
+    bearer_of,
     create_token,
     revoke_token,
+    rotate_token,
     scopes_of,
     tokens_of,
 )
@@ -22,6 +25,7 @@ from journal.access.web import PUBLIC, ProjectRequest, public, reader_id, requir
 
 __all__ = [
     "PUBLIC",
+    "Bearer",
     "Member",
     "MemberRefused",
     "NewToken",
@@ -33,6 +37,7 @@ __all__ = [
     "add_project",
     "add_user",
     "administers",
+    "bearer_of",
     "chosen_project",
     "create_token",
     "may",
@@ -44,6 +49,7 @@ __all__ = [
     "requires",
     "revoke_token",
     "role_in",
+    "rotate_token",
     "scopes_of",
     "set_role",
     "tokens_of",

@@ -17,6 +17,8 @@ class Permission(StrEnum):
     READ = "read"
     IMPORT = "import"
     ANNOTATE = "annotate"
+    GRADE = "grade"
+    """Save rules, start re-grades and bisects of the journal, keep schedules."""
     EXPORT = "export"
     AUDIT = "audit"
     ADMIN = "admin"
@@ -33,7 +35,15 @@ class Role(StrEnum):
 
 _GRANTED: Final[dict[Role, frozenset[Permission]]] = {
     Role.VIEWER: frozenset({Permission.READ}),
-    Role.ENGINEER: frozenset({Permission.READ, Permission.IMPORT, Permission.ANNOTATE, Permission.EXPORT}),
+    Role.ENGINEER: frozenset(
+        {
+            Permission.READ,
+            Permission.IMPORT,
+            Permission.ANNOTATE,
+            Permission.GRADE,
+            Permission.EXPORT,
+        }
+    ),
     Role.AUDITOR: frozenset({Permission.READ, Permission.EXPORT, Permission.AUDIT}),
     Role.ADMIN: frozenset(Permission),
 }

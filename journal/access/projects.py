@@ -88,14 +88,19 @@ def chosen_project(request: HttpRequest) -> tuple[Project, Role] | None:
     `?project=` wins and is remembered in the session; without either, the first by name. None where the user is no
     member of the one that was asked for, or of any.
     """
+    found = project_of(request)
+    asked = request.GET.get("project")
+    if found is not None and asked and request.session.get(_CHOSEN) != asked:
+        request.session[_CHOSEN] = asked
+    return found
+
+
+def project_of(request: HttpRequest) -> tuple[Project, Role] | None:
+    """Return the same, and remember nothing: what a program asks for does not move the person's pages."""
     asked = request.GET.get("project")
     found = memberships_of(request)
     wanted = asked or request.session.get(_CHOSEN)
     chosen = next((membership for membership in found if membership.project_id == wanted), None)
     if chosen is None and asked is None:
         chosen = found[0] if found else None
-    if chosen is None:
-        return None
-    if asked and request.session.get(_CHOSEN) != asked:
-        request.session[_CHOSEN] = asked
-    return chosen.project, Role(chosen.role)
+    return None if chosen is None else (chosen.project, Role(chosen.role))

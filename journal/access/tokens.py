@@ -6,15 +6,20 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from uuid_utils.compat import uuid7
 
 from journal.access.permissions import Permission, Role, may, role_in
 from journal.errors import NotPermitted, Refused
-from journal.models import ApiToken
+from journal.models import ApiToken, Membership
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 SCOPES: Final = ("ingest", "read", "audit", "admin")
 _PREFIX: Final = "ngr"
@@ -24,6 +29,17 @@ _SCOPE_NEEDS: Final = {
     "audit": Permission.AUDIT,
     "admin": Permission.ADMIN,
 }
+_SCOPE_GIVES: Final = {
+    "ingest": frozenset({Permission.IMPORT}),
+    "read": frozenset({Permission.READ, Permission.EXPORT}),
+    "audit": frozenset({Permission.READ, Permission.EXPORT, Permission.AUDIT}),
+    "admin": frozenset(Permission),
+}
+_SCOPES_GIVE_TOGETHER: Final = frozenset({Permission.ANNOTATE, Permission.GRADE})
+"""With both `read` and `ingest` a token may do what an engineer may."""
+
+USE_NOTED_EVERY: Final = timedelta(minutes=1)
+LONGEST_OVERLAP: Final = timedelta(days=30)
 
 
 class TokenRefused(Refused):
@@ -69,6 +85,74 @@ def create_token(*, user: str, project: str, scopes: Sequence[str], expires_at: 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Bearer:
+    """A token that counts, and what it may do: what its scopes give, as far as its owner may do that still."""
+
+    id: str
+    prefix: str
+    project: str
+    user: User
+    permissions: frozenset[Permission]
+
+
+def bearer_of(secret: str, *, now: datetime) -> Bearer | None:
+    """Return the token of a secret. None for one that is unknown, expired or revoked, or whose owner is gone.
+
+    One query. When it was used is noted once a minute, so that reading does not write each time.
+    """
+    owners_role = Membership.objects.filter(user=OuterRef("user"), project=OuterRef("project")).values("role")[:1]
+    found: Any = ApiToken.objects.annotate(role=Subquery(owners_role)).select_related("user")
+    row = found.filter(digest=digest(secret)).first()
+    if row is None or _state(row, now) != "valid" or not row.user.is_active or row.role is None:
+        return None
+    if row.last_used_at is None or now - row.last_used_at >= USE_NOTED_EVERY:
+        ApiToken.objects.filter(id=row.id, last_used_at=row.last_used_at).update(last_used_at=now)
+    return Bearer(
+        id=row.id,
+        prefix=row.prefix,
+        project=row.project_id,
+        user=row.user,
+        permissions=permissions_of(row.scopes, Role(row.role)),
+    )
+
+
+def permissions_of(scopes: Sequence[str], role: Role) -> frozenset[Permission]:
+    """Return what a token with these scopes may do while its owner has this role."""
+    given = frozenset[Permission]().union(*(_SCOPE_GIVES.get(scope, frozenset()) for scope in scopes))
+    if {"read", "ingest"} <= set(scopes):
+        given |= _SCOPES_GIVE_TOGETHER
+    return frozenset(permission for permission in given if may(role, permission))
+
+
+def rotate_token(token_id: str, *, keep_until: datetime, now: datetime) -> NewToken:
+    """Make a token that may do the same, and let the old one live until `keep_until`, or its own end before that.
+
+    The new one lives as long as the old one was made for, counted from now.
+
+    Raises:
+        TokenRefused: there is no such token, it counts no more, or the overlap is past or too long.
+        NotPermitted: its owner is no member of the project any more.
+    """
+    if not now <= keep_until <= now + LONGEST_OVERLAP:
+        raise TokenRefused(f"both can live side by side for {LONGEST_OVERLAP.days} days at most, from now on")
+    with transaction.atomic():
+        row = ApiToken.objects.select_for_update().select_related("user").filter(id=token_id).first()
+        if row is None:
+            raise TokenRefused(f"there is no token {token_id!r}; `nagare token list` shows those there are")
+        if (state := _state(row, now)) != "valid":
+            raise TokenRefused(f"token {row.prefix}… is {state}: make a new one")
+        new = create_token(
+            user=row.user.get_username(),
+            project=row.project_id,
+            scopes=row.scopes,
+            expires_at=now + (row.expires_at - row.created_at) if row.expires_at else None,
+        )
+        row.expires_at = min(row.expires_at, keep_until) if row.expires_at else keep_until
+        row.save(update_fields=["expires_at"])
+    return new
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TokenLine:
     """A token as a list shows it; its secret is not kept anywhere. `state` is valid, expired or revoked."""
 
@@ -97,7 +181,6 @@ def tokens_of(project: str, *, user_id: int, role: Role, now: datetime) -> list[
 
 
 def _line(row: ApiToken, user_id: int, now: datetime) -> TokenLine:
-    has_expired = row.expires_at is not None and row.expires_at <= now
     return TokenLine(
         id=row.id,
         prefix=row.prefix,
@@ -107,8 +190,13 @@ def _line(row: ApiToken, user_id: int, now: datetime) -> TokenLine:
         created_at=row.created_at,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
-        state="revoked" if row.revoked_at else "expired" if has_expired else "valid",
+        state=_state(row, now),
     )
+
+
+def _state(row: ApiToken, now: datetime) -> str:
+    has_expired = row.expires_at is not None and row.expires_at <= now
+    return "revoked" if row.revoked_at else "expired" if has_expired else "valid"
 
 
 def revoke_token(token_id: str) -> ApiToken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from journal.benches import importing, store, whowhen
+from journal.benches import importing, regrading, store, whowhen
 from journal.benches.registry import Asked, Bench, Report, Say, register
 
 
@@ -37,6 +37,16 @@ def _whowhen(say: Say, asked: Asked) -> Report:
     return Report(document={"name": "whowhen", "scores": scores}, lines=tuple(lines))
 
 
+def _regrade(say: Say, asked: Asked) -> Report:
+    found = [line for events in asked.sizes for line in regrading.run(events, say=say)]
+    lines = (
+        f"{one.rule:<24}{one.workers} at work {one.events:>11,} events {one.events_per_s:>9,.0f} events/s"
+        f"  {one.ratio:.2f} of the floor's rate, {one.cpu_ratio:.2f} by processor time"
+        for one in found
+    )
+    return Report(document={"name": "regrade", "lines": found}, lines=tuple(lines))
+
+
 register(
     Bench(
         name="import",
@@ -66,5 +76,16 @@ register(
         ),
         run=_whowhen,
         data="conversations of Who&When with their annotations",
+    )
+)
+register(
+    Bench(
+        name="regrade",
+        about=(
+            "a whole re-grade, by one and by two workers, in a scratch journal on SQLite; the floor scans the same"
+            " events in order and decodes each to its type"
+        ),
+        run=_regrade,
+        sizes=(20_000,),
     )
 )

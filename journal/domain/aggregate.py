@@ -67,6 +67,14 @@ class Freezable(State, Protocol):
         """Return the state that was frozen."""
 
 
+@runtime_checkable
+class Renumberable(State, Protocol):
+    """A state that can be told in other numbers, so that histories which count differently can be compared."""
+
+    def renumbered(self, number: Callable[[int], int]) -> State:
+        """Return an equal state in which every version that an event gave it is `number` of that version."""
+
+
 class Snapshots(Protocol):
     """States that were kept on the way. Any of them may be missing at any time."""
 
@@ -237,6 +245,13 @@ class PlainState:
         """Return an equal state that changes on its own."""
         twin = PlainState(self.stream)
         twin.version, twin._latest = self.version, dict(self._latest)
+        return twin
+
+    def renumbered(self, number: Callable[[int], int]) -> PlainState:
+        """Return an equal state with other versions."""
+        twin = PlainState(self.stream)
+        twin.version = number(self.version)
+        twin._latest = {name: (number(version), data) for name, (version, data) in self._latest.items()}
         return twin
 
     def to_json(self) -> dict[str, Any]:

@@ -125,6 +125,11 @@ class Scanner:
         """Whether the rule went wrong, so that asking on tells nothing."""
         return self.raised_at is not None
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether the newest judgement was none against the run."""
+        return self._side == "holds"
+
     def take(self, version: int, judgement: Judgement) -> None:
         """Take in the judgement on the next event."""
         self.judged += 1
@@ -172,28 +177,32 @@ def scan(judgements: Iterable[tuple[int, Judgement]], *, monotone: bool = False)
     return scanner.outcome(events=version, monotone=monotone)
 
 
-def bisect_run(rule: Invariant, run: Run, *, check: bool = True) -> Outcome:
-    """Return where a run first breaks a rule.
+def bisect_run(rule: Invariant, run: Run, *, check: bool = True, after: int = 0) -> Outcome:
+    """Return where a run first breaks a rule behind `after`.
 
     A monotone rule that can be asked about any event is searched for: at most log2(n) + 2 evaluations. With `check` the
     answer is then confirmed by reading the run; without, it stands and falls with the rule's claim. Any other rule is
-    asked about every event.
+    asked about every event. Events up to `after` are told to a rule that remembers, and what it says of them is not
+    counted.
     """
     if not rule.monotone or not rule.can_be_probed:
-        return _read(rule, run)
-    found = _search(rule, run)
+        return read_run(rule, run, after=after)
+    found = _search(rule, run, after)
     if not check:
         return found
-    seen = _read(rule, run)
+    seen = read_run(rule, run, after=after)
     if (seen.verdict, seen.flips, seen.raised_at) == (found.verdict, found.flips, found.raised_at):
         return msgspec.structs.replace(found, checked=seen.evaluations, note=seen.note)
     return msgspec.structs.replace(seen, probes=found.probes, checked=found.evaluations)
 
 
-def _read(rule: Invariant, run: Run) -> Outcome:
+def read_run(rule: Invariant, run: Run, *, after: int = 0) -> Outcome:
+    """Return where a run first breaks a rule behind `after`, and every flip, from asking about every event in order."""
     evaluator, scanner = rule.begin(_stream(run)), Scanner()
     for ctx in run.contexts():
-        scanner.take(ctx.version, judge(evaluator, ctx))
+        judgement = judge(evaluator, ctx)
+        if ctx.version > after or isinstance(judgement, Raised):
+            scanner.take(ctx.version, judgement)
         if scanner.is_over:
             break
     return scanner.outcome(events=run.newest, monotone=rule.monotone)
@@ -207,7 +216,7 @@ class _Wrong(Exception):
     """The rule raised on a probe."""
 
 
-def _search(rule: Invariant, run: Run) -> Outcome:
+def _search(rule: Invariant, run: Run, after: int) -> Outcome:
     evaluator = rule.begin("")
     judged: dict[int, Judgement] = {}
 
@@ -218,7 +227,7 @@ def _search(rule: Invariant, run: Run) -> Outcome:
         return isinstance(judged[version], Holds)
 
     try:
-        failed = first_failure(holds, after=0, until=run.newest)
+        failed = first_failure(holds, after=min(after, run.newest), until=run.newest)
     except _Wrong:
         failed = None
     failure = judged[failed] if failed is not None else None

@@ -7,10 +7,11 @@ demand, for whoever wants to look inside.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
+
+from journal.domain.lazy import lazy
 
 CauseKind = Literal["triggered", "read", "quoted", "answers", "authorised", "spawned"]
 Certainty = Literal["recorded", "inferred"]
@@ -70,13 +71,13 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     occurred_at: datetime
     recorded_at: datetime
 
-    @cached_property
+    @lazy
     def payload(self) -> dict[str, Any]:
         """The data decoded, as untyped JSON; duplicate keys and big integers as msgspec reads them."""
         decoded: dict[str, Any] = msgspec.json.decode(self.data)
         return decoded
 
-    @cached_property
+    @lazy
     def meta(self) -> Metadata:
         """The metadata's known fields. A field of the wrong shape counts as absent; the bytes keep it."""
         try:

@@ -7,8 +7,7 @@ an `Evaluator` of its own, one for each run, so that a fold over n events asks n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeVar
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from journal.domain.aggregate import State
 from journal.domain.catalog import catalog
 from journal.domain.event import RecordedEvent
+from journal.domain.lazy import lazy
 from journal.domain.text import parsed
 
 Lookup = Callable[[str, str], Any]
@@ -76,8 +76,7 @@ def no_lookup(projection: str, key: str) -> Any:
     raise LookupError(f"projection {projection!r} cannot be looked into here, so there is no {key!r}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
     """What a rule may look at: the event, the state after it and before it, and projections through `lookup`.
 
     `call` is the call that a `reasoned` event makes or that a result answers, where the journal has it. States are the
@@ -89,8 +88,8 @@ class Context:
     version: int
     call: Call | None = None
     lookup: Lookup = no_lookup
-    state_after: State | None = field(default=None, repr=False)
-    state_before: State | None = field(default=None, repr=False)
+    state_after: State | None = None
+    state_before: State | None = None
 
     @property
     def state(self) -> State:
@@ -102,12 +101,12 @@ class Context:
         """Return the state before the event."""
         return _present(self.state_before, "uses_previous")
 
-    @cached_property
+    @lazy
     def data(self) -> Any:
         """The event's data as its Struct, `Unknown` where this code has none."""
         return catalog.decode(self.event)
 
-    @cached_property
+    @lazy
     def result(self) -> Any:
         """The value that a `tool_returned` event carries; its text where that is no JSON, None for other events."""
         text = getattr(self.data, "response_json", None)
@@ -171,12 +170,17 @@ class Invariant:
         return type(self).begin is Invariant.begin
 
 
+def raised(error: Exception) -> Raised:
+    """Return the judgement of a rule that went wrong."""
+    return Raised(f"{type(error).__name__}: {error}")
+
+
 def judge(evaluator: Evaluator, ctx: Context) -> Judgement:
     """Return the verdict; an error of the rule, or an answer that is no verdict, is told as such and is no failure."""
     try:
         verdict: object = evaluator.step(ctx)
     except Exception as error:  # noqa: BLE001 - a rule of another app must not end the fold of all others
-        return Raised(f"{type(error).__name__}: {error}")
+        return raised(error)
     if isinstance(verdict, Holds | Fails | Raised):
         return verdict
     return Raised(f"returned {verdict!r:.80}, which is neither Holds() nor Fails(…)")

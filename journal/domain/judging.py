@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from journal.domain import aggregate
+from journal.domain.agent_run import Reasoned, ToolFailed, ToolReturned
 from journal.domain.aggregate import State
+from journal.domain.catalog import catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.invariant import Call, Context, Invariant, Lookup, no_lookup
 from journal.domain.text import parsed
 
 _REASONED = "agent_run.reasoned"
 _RESULTS = frozenset(("agent_run.tool_returned", "agent_run.tool_failed"))
+_OF_CALLS = _RESULTS | {_REASONED}
 
 
 class Calls:
@@ -21,28 +24,36 @@ class Calls:
     def __init__(self) -> None:
         self._open: dict[object, Call] = {}
 
-    def of(self, event: RecordedEvent) -> Call | None:
-        """Return the call that the run's next event makes or answers."""
-        if event.type == _REASONED:
-            return self._made(event.version, event.payload)
-        return self._answered(event.payload) if event.type in _RESULTS else None
+    def of(self, event: RecordedEvent, data: Any) -> Call | None:
+        """Return the call that the run's next event makes or answers; `data` is the event's, as the catalog reads it.
 
-    def _made(self, version: int, data: dict[str, Any]) -> Call:
-        text = data.get("argsJson", "{}")
+        Where the catalog cannot, the bytes may still say which call it is.
+        """
+        match data:
+            case Reasoned(args_json=text, tool_name=tool, call_id=call_id):
+                return self._made(event.version, text, tool, call_id)
+            case ToolReturned(call_id=call_id, tool_name=tool) | ToolFailed(call_id=call_id, tool_name=tool):
+                return self._answered(call_id, tool)
+        raw = event.payload
+        if event.type == _REASONED:
+            return self._made(
+                event.version, raw.get("argsJson", "{}"), str(raw.get("toolName") or ""), raw.get("callId")
+            )
+        return self._answered(raw.get("callId"), raw.get("toolName")) if event.type in _RESULTS else None
+
+    def _made(self, version: int, text: Any, tool: str, call_id: Any) -> Call:
         call = Call(
             version=version,
-            tool=str(data.get("toolName") or ""),
+            tool=tool,
             args_json=text if isinstance(text, str) else "",
             arguments=parsed(text) if isinstance(text, str) else text,
-            call_id=data.get("callId"),
+            call_id=call_id,
         )
-        self._open[call.call_id if call.call_id is not None else version] = call
+        self._open[call_id if call_id is not None else version] = call
         return call
 
-    def _answered(self, data: dict[str, Any]) -> Call | None:
-        key: object = data.get("callId")
+    def _answered(self, key: object, tool: Any) -> Call | None:
         if key is None:
-            tool = data.get("toolName")
             key = next((key for key, call in self._open.items() if call.tool == tool), None)
         return self._open.pop(key, None)
 
@@ -63,15 +74,19 @@ class Fold:
         before = self._state.fork() if self._state is not None and self._keeps_previous else None
         if self._state is not None:
             self._state.apply(event)
-        return Context(
+        data = catalog.decode(event) if event.type in _OF_CALLS else None
+        ctx = Context(
             event=event,
             stream=self.stream,
             version=event.version,
-            call=self._calls.of(event),
+            call=None if data is None else self._calls.of(event, data),
             lookup=self._lookup,
             state_after=self._state,
             state_before=before,
         )
+        if data is not None:
+            ctx.__dict__["data"] = data  # so that a rule that looks need not decode it again
+        return ctx
 
 
 class Recorded:

@@ -7,7 +7,7 @@ they are given the links and return the nodes in reach, what was missing, and wh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -33,12 +33,13 @@ class CausalLink(msgspec.Struct, frozen=True, kw_only=True):
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
     """What a walk found: event ids with their distance, the links among them, and causes nobody has.
 
-    `cut` says that the bound was reached and more would follow.
+    `broken` are the links that lead to those causes. `cut` says that the bound was reached and more would follow.
     """
 
     depths: dict[str, int]
     links: tuple[CausalLink, ...]
     missing: tuple[str, ...] = ()
+    broken: tuple[CausalLink, ...] = ()
     cut: bool = False
 
 
@@ -102,12 +103,19 @@ def ancestors(target: str, links: Iterable[CausalLink], *, present: frozenset[st
 
     `present` are the ids the journal holds: a cause outside it is `missing`, and the chain breaks off there.
     """
-    return _walk(target, _grouped(links, by_effect=True), present, most, up=True)
+    return spread_over([target], links, present=present, most=most, upwards=True)
 
 
 def descendants(target: str, links: Iterable[CausalLink], *, present: frozenset[str], most: int) -> Walk:
     """Walk from an event down to its effects, nearest first, over at most `most` events."""
-    return _walk(target, _grouped(links, by_effect=False), present, most, up=False)
+    return spread_over([target], links, present=present, most=most, upwards=False)
+
+
+def spread_over(
+    starts: Sequence[str], links: Iterable[CausalLink], *, present: frozenset[str], most: int, upwards: bool
+) -> Walk:
+    """Walk from some events at once, `upwards` to their causes, else down to their effects; each is at distance 0."""
+    return _walk(starts, _grouped(links, by_effect=upwards), present, most, up=upwards)
 
 
 def cycles(links: Iterable[CausalLink]) -> tuple[tuple[str, ...], ...]:
@@ -180,15 +188,18 @@ def _grouped(links: Iterable[CausalLink], *, by_effect: bool) -> dict[str, list[
     return grouped
 
 
-def _walk(target: str, links: Mapping[str, list[CausalLink]], present: frozenset[str], most: int, *, up: bool) -> Walk:
-    depths, found, missing, cut = {target: 0}, [], [], False
-    waiting = deque([target])
+def _walk(
+    starts: Sequence[str], links: Mapping[str, list[CausalLink]], present: frozenset[str], most: int, *, up: bool
+) -> Walk:
+    depths: dict[str, int] = dict.fromkeys(starts[:most], 0)
+    found, broken, cut = [], [], len(depths) < len(set(starts))
+    waiting = deque(depths)
     while waiting:
         at = waiting.popleft()
         for link in links.get(at, ()):
             other = link.cause if up else link.effect
             if other not in present:
-                missing.append(other)
+                broken.append(link)
                 continue
             if other not in depths:
                 if len(depths) >= most:
@@ -197,4 +208,5 @@ def _walk(target: str, links: Mapping[str, list[CausalLink]], present: frozenset
                 depths[other] = depths[at] + 1
                 waiting.append(other)
             found.append(link)
-    return Walk(depths=depths, links=tuple(found), missing=tuple(dict.fromkeys(missing)), cut=cut)
+    missing = tuple(dict.fromkeys(link.cause if up else link.effect for link in broken))
+    return Walk(depths=depths, links=tuple(found), missing=missing, broken=tuple(broken), cut=cut)

@@ -7,19 +7,28 @@ other only twice, and evaluation is left to an `Evaluate` that stops what is not
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, Protocol
 
-import cel
 import msgspec
 
 from journal.domain import codec, rule_text
-from journal.domain.invariant import HOLDS, Context, Fails, Holds, Invariant, Verdict
+from journal.domain.aggregate import State
+from journal.domain.event import RecordedEvent
+from journal.domain.invariant import HOLDS, Context, Fails, Holds, Invariant, Judgement, Verdict, raised
 from journal.domain.rule_text import VARIABLES, Tree
+from journal.domain.run_state import RunState
 
 LONGEST: Final = 4_000
 MOST_LOOPS: Final = 2
+AT_ONCE: Final = 256
+"""Events that are asked about together."""
+
+_MOST_KNOWN: Final = 20_000
+"""Answers that a rule remembers: many events differ in nothing that it names."""
+
 FUNCTIONS: Final = (
     *(
         "json",
@@ -53,9 +62,22 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     value: bool | None = None
     missing: str | None = None
     error: str | None = None
+    stopped: str | None = None
+    """Why it was ended before it was done."""
 
 
-Evaluate = Callable[[str, dict[str, Any]], Answer]
+class Evaluate(Protocol):
+    """Evaluates expressions somewhere an expression can do no harm. Variables are JSON objects, or their bytes."""
+
+    def __call__(self, text: str, variables: Any) -> Answer:
+        """Return what an expression gives.
+
+        Raises:
+            RuleTimeout: it was not done in time.
+        """
+
+    def many(self, text: str, variables: Sequence[bytes]) -> Sequence[Answer]:
+        """Return what an expression gives for each of several variables; one that was not done says so itself."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +104,8 @@ def check(text: str) -> list[Problem]:
         return [_problem(text, 0, 0, "write an expression that is true where the rule holds")]
     if len(text) > LONGEST:
         return [_problem(text, LONGEST, len(text) - LONGEST, f"the expression is longer than {LONGEST:,} characters")]
+    import cel  # noqa: PLC0415 - its own command line comes along, and takes longer to load than all of ours
+
     try:
         program = cel.compile(text)
     except Exception as error:  # noqa: BLE001 - the parser raises more than it documents, for text that anybody wrote
@@ -205,7 +229,11 @@ class SavedRule(Invariant):
     ) -> None:
         self._needs = rule_text.needs(expression)
         self._paths = rule_text.paths(expression)
+        self._event = _EventPart(self._needs.get("event"), rule_text.fields_of(expression, "event", "data"))
+        self._totals = {name: rule_text.fields_of(expression, name, "totals") for name in ("state", "previous")}
+        self._names_version = rule_text.names_version(expression)
         self._evaluate = evaluate_with
+        self._known: dict[bytes, Answer] = {}
         self.expression = expression
         own: dict[str, Any] = {
             "name": name,
@@ -220,29 +248,60 @@ class SavedRule(Invariant):
 
     def evaluate(self, ctx: Context) -> Verdict:
         """Return the verdict. A name that is not there means that the rule says nothing of this event: it holds."""
-        variables = self._variables(ctx)
-        answer = self._evaluate(self.expression, variables)
+        asked = self.asked(ctx)
+        answer = self._known.get(asked)
+        if answer is None:
+            answer = self._known[asked] = self._evaluate(self.expression, msgspec.Raw(asked))
+            self._forget()
+        return self._verdict(answer, asked, ctx.version)
+
+    def asked(self, ctx: Context) -> bytes:
+        """Return all that the verdict on an event depends on, as JSON: equal bytes have equal answers."""
+        found: dict[str, Any] = {"version": ctx.version} if self._names_version else {}
+        if "event" in self._needs:
+            found["event"] = self._event.of(ctx.event)
+        if "state" in self._needs:
+            found["state"] = _of_state(ctx.state, self._needs["state"], self._totals["state"])
+        if "previous" in self._needs:
+            found["previous"] = _of_state(ctx.previous, self._needs["previous"], self._totals["previous"])
+        return codec.encode(found)
+
+    def judged(self, asked: Sequence[bytes], versions: Sequence[int]) -> Iterable[Judgement]:
+        """Return the judgements on several events, from what `asked` gave for each, in one question for all of them."""
+        fresh = list(dict.fromkeys(each for each in asked if each not in self._known))
+        self._known.update(zip(fresh, self._evaluate.many(self.expression, fresh), strict=True) if fresh else ())
+        for each, version in zip(asked, versions, strict=True):
+            try:
+                yield self._verdict(self._known[each], each, version)
+            except (RuleTimeout, RuleWentWrong) as error:
+                yield raised(error)
+        self._forget()
+
+    def prepare(self, contexts: Iterable[Context]) -> None:
+        """Ask about the events of a run together, so that `evaluate` knows the answers."""
+        fresh = list(islice(dict.fromkeys(map(self.asked, contexts)), _MOST_KNOWN))
+        for start in range(0, len(fresh), AT_ONCE):
+            page = fresh[start : start + AT_ONCE]
+            self._known.update(zip(page, self._evaluate.many(self.expression, page), strict=True))
+
+    def _forget(self) -> None:
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+
+    def _verdict(self, answer: Answer, asked: bytes, version: int) -> Verdict:
+        if answer.stopped is not None:
+            raise RuleTimeout(answer.stopped)
         if answer.missing is not None:
             return Holds(f"says nothing of this event: it has no {answer.missing}")
         if answer.error is not None:
-            return self._wrong(answer.error, variables)
-        return HOLDS if answer.value else Fails(f"not true here: {self.expression}", (ctx.version,))
+            return self._wrong(answer.error, msgspec.json.decode(asked))
+        return HOLDS if answer.value else Fails(f"not true here: {self.expression}", (version,))
 
     def _wrong(self, error: str, variables: dict[str, Any]) -> Verdict:
         unrecorded = next((path for path in self._paths if _is_null(path.names, variables)), None)
         if _NO_OVERLOAD in error and unrecorded is not None:
             return Holds(f"says nothing of this event: {'.'.join(unrecorded.names)} is not recorded")
         raise RuleWentWrong(error)
-
-    def _variables(self, ctx: Context) -> dict[str, Any]:
-        found: dict[str, Any] = {"version": ctx.version}
-        if "event" in self._needs:
-            found["event"] = _chosen(codec.on_the_wire(ctx.event), self._needs["event"])
-        if "state" in self._needs:
-            found["state"] = _chosen(ctx.state.to_json(), self._needs["state"])
-        if "previous" in self._needs:
-            found["previous"] = _chosen(ctx.previous.to_json(), self._needs["previous"])
-        return found
 
 
 class RuleWentWrong(Exception):
@@ -258,5 +317,57 @@ def _is_null(names: tuple[str, ...], variables: dict[str, Any]) -> bool:
     return value is None
 
 
-def _chosen(document: dict[str, Any], names: frozenset[str] | None) -> dict[str, Any]:
-    return document if names is None else {name: document[name] for name in names if name in document}
+def _of_state(state: State, names: frozenset[str] | None, totals: frozenset[str] | None) -> dict[str, Any]:
+    """Return what is named. Of the totals each by itself: one of them changes with nearly every event."""
+    if names is None:
+        return state.to_json()
+    if isinstance(state, RunState):
+        found = state.some(names)
+        if totals is not None and "totals" in found:
+            found["totals"] = {name: value for name, value in found["totals"].items() if name in totals}
+        return found
+    document = state.to_json()
+    return {name: document[name] for name in names if name in document}
+
+
+class _EventPart:
+    """What an expression names of an event on the wire, taken from the stored bytes without reading the rest."""
+
+    def __init__(self, names: frozenset[str] | None, data: frozenset[str] | None) -> None:
+        self._names = names
+        self._simple = tuple(sorted(_SIMPLE & (names or frozenset())))
+        self._has_data = names is not None and "data" in names
+        self._is_taken_from_bytes = names is not None and data is not None and names <= _SIMPLE | {"data"}
+        self._fields = tuple(sorted(data or ()))
+        struct = msgspec.defstruct(
+            "Data",
+            [(f"f{at}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for at in range(len(self._fields))],
+            rename=dict(zip((f"f{at}" for at in range(len(self._fields))), self._fields, strict=True)),
+        )
+        self._decode = msgspec.json.Decoder(struct).decode
+
+    def of(self, event: RecordedEvent) -> Any:
+        """Return it. An integer past 2^53 is written as text on the wire, so data with one is read whole."""
+        names = self._names
+        if names is None:
+            return codec.on_the_wire(event)
+        if not self._is_taken_from_bytes:
+            return self._read_whole(event, names)
+        found: dict[str, Any] = {name: getattr(event, name) for name in self._simple}
+        if self._has_data:
+            found["data"] = data = self._decode(event.data)
+            for name in data.__struct_fields__:
+                raw = getattr(data, name)
+                if raw is not msgspec.UNSET and len(raw) >= _LONG and _LONG_NUMBER.search(raw):
+                    return self._read_whole(event, names)
+        return found
+
+    @staticmethod
+    def _read_whole(event: RecordedEvent, names: frozenset[str]) -> dict[str, Any]:
+        document = codec.on_the_wire(event)
+        return {name: document[name] for name in names if name in document}
+
+
+_SIMPLE: Final = frozenset(("position", "project", "stream", "version", "id", "type", "schema"))
+_LONG: Final = 16
+_LONG_NUMBER: Final = re.compile(rb"\d{16}")

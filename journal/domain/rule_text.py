@@ -18,6 +18,9 @@ VARIABLES: Final = ("state", "previous", "event", "version")
 _STRING: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _PATH: Final = re.compile(r"(?<![\w.])(?:state|previous|event)\b(?:\s*\.\s*[A-Za-z_]\w*(?!\w*\s*\())*")
 _MACRO: Final = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(\s*(\w+)?")
+_TO_OBJECT: Final = 2
+"""Names that lead to an object of a variable."""
+
 _CALL: Final = {
     "last_decision": ("version", "tool", "call_id", "arguments", "thought"),
     "answer": ("version", "response"),
@@ -70,6 +73,20 @@ def needs(text: str) -> dict[str, frozenset[str] | None]:
         is_whole = len(path.names) == 1
         found[variable] = None if is_whole or known is None else known | {path.names[1]}
     return found
+
+
+def fields_of(text: str, variable: str, name: str) -> frozenset[str] | None:
+    """Return the fields of a variable's object, such as `event.data`, that the text names; None where it may be any."""
+    found = [path.names for path in paths(text) if path.names[0] == variable]
+    inner = [names for names in found if names[1:2] == (name,)]
+    if any(len(names) == _TO_OBJECT for names in inner) or (variable,) in found:
+        return None
+    return frozenset(names[_TO_OBJECT] for names in inner)
+
+
+def names_version(text: str) -> bool:
+    """Return whether the text asks for the event's version by its variable."""
+    return re.search(r"(?<![\w.])version\b", masked(text)) is not None
 
 
 def bound(text: str) -> frozenset[str]:

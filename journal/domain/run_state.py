@@ -6,7 +6,7 @@ blamed. Growing parts share their memory between forks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from datetime import datetime
 from hashlib import sha256
@@ -25,6 +25,9 @@ CODE_VERSION: Final = 1
 
 _KEY_CHARACTERS = 200
 _ENDED = frozenset({"success", "failure", "error", "aborted"})
+_LEAVES = frozenset(
+    ("stream", "version", "status", "agent", "model", "prompt", "source", "parent_run", "reason", "tools", "totals")
+) | {"failures"}
 _TOTALS = ("decisions", "tool_calls", "tool_errors", "input_tokens", "output_tokens", "cost_usd", "duration_ms")
 
 
@@ -140,6 +143,33 @@ class RunState:
             "_compactions",
         ):
             setattr(twin, name, copy(getattr(self, name)))
+        return twin
+
+    def renumbered(self, number: Callable[[int], int]) -> RunState:
+        """Return an equal state in which every event has another number. What keeps its number is shared."""
+
+        def moved(entry: dict[str, Any]) -> dict[str, Any]:
+            own = {name: number(entry[name]) for name in ("version", "call_version") if entry.get(name)}
+            return {**entry, **own} if any(entry[name] != value for name, value in own.items()) else entry
+
+        twin = self.fork()
+        twin.version = number(self.version)
+        twin.context = _Shared([_moved_item(item, number) for item in self.context])
+        told: dict[str, Any] = {
+            "_leaves": {name: (value, number(version)) for name, (value, version) in self._leaves.items()},
+            "_last": moved(self._last) if self._last else None,
+            "_answer": moved(self._answer) if self._answer else None,
+            "_children": [moved(entry) for entry in self._children],
+            "_failures": {
+                tool: {name: (value, number(version)) for name, (value, version) in entry.items()}
+                for tool, entry in self._failures.items()
+            },
+            "_closed": {number(call): number(result) for call, result in self._closed.items()},
+            "_compactions": [(number(at), frozenset(map(number, gone))) for at, gone in self._compactions],
+        }
+        for name in ("_open", "_results", "_memory", "_grades"):
+            told[name] = {key: moved(entry) for key, entry in getattr(self, name).items()}
+        vars(twin).update(told)
         return twin
 
     def freeze(self) -> bytes:
@@ -334,6 +364,32 @@ class RunState:
         context = [msgspec.structs.asdict(item) for item in self.context]
         return {**parts, **copied, "known": known, "grades": dict(self._grades), "context": context}
 
+    def some(self, names: frozenset[str]) -> dict[str, Any]:
+        """Return of `to_json` what is in `names`, without building what is not. It shares memory with the state."""
+        if names <= _LEAVES:
+            return {name: self._named(name) for name in names}
+        parts = self.parts()
+        found = {name: parts[name] for name in names if name in parts}
+        if "context" in found:
+            found["context"] = list(self.context)
+        return found
+
+    def _named(self, name: str) -> Any:
+        match name:
+            case "totals":
+                return {name: self._total(name) for name in _TOTALS}
+            case "failures":
+                return self._failed()
+            case "tools":
+                return self._leaf("tools") or []
+            case "stream" | "version":
+                return getattr(self, name)
+            case _:
+                return self._leaf(name)
+
+    def _failed(self) -> dict[str, Any]:
+        return {tool: {name: value for name, (value, _) in entry.items()} for tool, entry in self._failures.items()}
+
     def parts(self) -> dict[str, Any]:
         """Return the same without copying what grows with the run."""
         return {
@@ -349,9 +405,7 @@ class RunState:
             ],
             "last_decision": self._last,
             "known": {"results": self._results, "memory": self._memory},
-            "failures": {
-                tool: {name: value for name, (value, _) in entry.items()} for tool, entry in self._failures.items()
-            },
+            "failures": self._failed(),
             "children": self._children,
             "grades": self._grades,
             "totals": {name: self._total(name) for name in _TOTALS},
@@ -405,6 +459,11 @@ class RunState:
         if pointer.startswith("/open_calls/"):
             return self._closed.get(opened)
         return next((version for version, dropped in self._compactions if opened in dropped), None)
+
+
+def _moved_item(item: ContextItem, number: Callable[[int], int]) -> ContextItem:
+    version = number(item.version)
+    return item if version == item.version else msgspec.structs.replace(item, version=version)
 
 
 def known_key(call: run.Reasoned) -> str:

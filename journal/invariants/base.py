@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
@@ -51,6 +52,7 @@ class EventRule(Rule):
         raise NotImplementedError
 
 
+@lru_cache(maxsize=1_024)
 def words_of(name: str) -> frozenset[str]:
     """Return the words of a tool's name, however it joins them: `str_replace`, `readFile`, `send-money`."""
     return frozenset(word.lower() for word in _WORDS.findall(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -58,6 +59,12 @@ class Command(BaseCommand):
     def print_json(self, document: object) -> None:
         """Print one JSON document, indented."""
         self.stdout.write(msgspec.json.format(codec.encode(document), indent=2).decode())
+
+
+def moment(text: str) -> datetime:
+    """Return an ISO 8601 moment; one without a zone is UTC."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def wrong_usage(message: str) -> CommandError:

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 from django.db import connections
 
-from journal.domain.lineage import Around, CausalLink, Walk, ancestors, descendants
+from journal.domain.lineage import Around, CausalLink, Walk, ancestors, descendants, spread_over
 
 MOST: Final = 10_000
 """Events a walk may touch; past it the walk says that it was cut."""
@@ -28,10 +28,12 @@ _LIVE: Final = "COALESCE((SELECT generation FROM journal_checkpoint WHERE name =
 # Where a bound stands differs. SQLite and MySQL stop a recursion by a limit inside it. PostgreSQL knows only one
 # outside and computes no more rows than that fetches. MariaDB knows only one outside and computes all rows, level by
 # level, down to `max_recursive_iterations` (1,000), which for a longer walk has to be raised.
+# Left to itself, SQLite walks down by the index of the other direction, which holds all columns that are asked for:
+# each step then reads all links of the project.
 _WALK: Final = """{name}(id) AS (
-    SELECT event_id FROM journal_event WHERE project = %s AND event_id = %s
+    SELECT event_id FROM journal_event WHERE project = %s AND event_id {start}
     UNION
-    SELECT link.{next} FROM journal_cause link JOIN {name} ON link.{at} = {name}.id
+    SELECT link.{next} FROM journal_cause link {index} JOIN {name} ON link.{at} = {name}.id
     WHERE link.generation = {live} AND link.project = %s {inner}
 )"""
 
@@ -48,11 +50,38 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 def walk(project: str, event_id: str, *, direction: Direction, most: int = MOST, using: str = "default") -> Walk:
     """Return every event in reach of one, its own distance 0, with the links among them."""
-    reached = _reached(project, event_id, direction, most + 1, using)
+    reached = _reached(project, [event_id], direction, most + 1, using)
     links = _links(project, reached[:most], direction, using)
     present = _present(project, {event_id, *(link.cause for link in links), *(link.effect for link in links)}, using)
     pure = ancestors if direction == "up" else descendants
     return pure(event_id, links, present=frozenset(present), most=most)
+
+
+def spread(
+    project: str, event_ids: Sequence[str], *, direction: Direction, most: int = MOST, using: str = "default"
+) -> Walk:
+    """Return every event in reach of any of some, each of those at distance 0, with the links among them.
+
+    As many queries as for one: they are walked together, and each event is visited once. Downwards nothing is missing,
+    since a link is told by its effect.
+    """
+    starts = list(dict.fromkeys(event_ids))
+    if not starts:
+        return Walk(depths={}, links=())
+    reached = _reached(project, starts, direction, most + 1, using)
+    links = _links(project, reached[:most], direction, using)
+    if direction == "down":
+        present = {*reached, *(link.effect for link in links)}
+    else:
+        present = _present(project, {*reached, *(link.cause for link in links)}, using)
+    kept = [start for start in starts if start in present]
+    return spread_over(kept, links, present=frozenset(present), most=most, upwards=direction == "up")
+
+
+def touching(project: str, event_ids: Sequence[str], *, using: str = "default") -> list[CausalLink]:
+    """Return every link that begins or ends at one of some events."""
+    found = [*_links(project, event_ids, "up", using), *_links(project, event_ids, "down", using)]
+    return list(dict.fromkeys(found))
 
 
 def reach_sql(project: str, event_id: str, *, direction: Direction, most: int, using: str = "default") -> Statement:
@@ -61,12 +90,14 @@ def reach_sql(project: str, event_id: str, *, direction: Direction, most: int, u
     return Statement(sql=sql, values=(project, event_id, project))
 
 
-def _walk(name: str, direction: Direction, most: int, using: str) -> str:
+def _walk(name: str, direction: Direction, most: int, using: str, *, starts: int = 1) -> str:
     return _WALK.format(
         name=name,
+        start="= %s" if starts == 1 else f"IN ({', '.join(['%s'] * starts)})",
         next="cause" if direction == "up" else "effect",
         at="effect" if direction == "up" else "cause",
         live=_LIVE,
+        index="INDEXED BY journal_cause_down" if direction == "down" and connections[using].vendor == "sqlite" else "",
         inner=f"LIMIT {int(most)}" if _stops_inside(using) else "",
     )
 
@@ -76,9 +107,11 @@ def _stops_inside(using: str) -> bool:
     return connection.vendor == "sqlite" or (connection.vendor == "mysql" and not connection.mysql_is_mariadb)
 
 
-def _reached(project: str, event_id: str, direction: Direction, most: int, using: str) -> list[str]:
+def _reached(project: str, starts: Sequence[str], direction: Direction, most: int, using: str) -> list[str]:
     connection: Any = connections[using]
-    statement = reach_sql(project, event_id, direction=direction, most=most, using=using)
+    recursion = _walk("walk", direction, most, using, starts=len(starts))
+    sql = f"WITH RECURSIVE {recursion} SELECT id FROM walk LIMIT {int(most)}"  # noqa: S608 - as above
+    statement = Statement(sql=sql, values=(project, *starts, project))
     is_mariadb = connection.vendor == "mysql" and connection.mysql_is_mariadb
     deeper = f"SET STATEMENT max_recursive_iterations = {int(most)} FOR " if is_mariadb else ""
     return [row[0] for row in _rows(deeper + statement.sql, statement.values, using)]

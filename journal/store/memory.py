@@ -97,6 +97,10 @@ class MemoryStore:
             raise EventNotFound(event_id=event_id, project=self.project)
         return found
 
+    def events(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
+        """Return those of some events that there are, by id."""
+        return {name: self._by_id[name] for name in event_ids if name in self._by_id}
+
     def versions_of(self, stream: str) -> dict[str, int]:
         """Return event id to version of a whole stream."""
         return {event.id: event.version for event in self._streams.get(stream, [])}

@@ -107,6 +107,9 @@ class EventStore(Protocol):
             EventNotFound: this project has none with the id.
         """
 
+    def events(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
+        """Return those of some events that this project has, by id."""
+
     def versions_of(self, stream: str) -> dict[str, int]:
         """Return event id to version of a whole stream: what an importer compares a transcript with."""
 

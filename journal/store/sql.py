@@ -174,7 +174,7 @@ class SqlStore:
 
     def _settled(self, batch: Batch, version: int) -> Appended | None:
         """Return the outcome of the same append made before, or None where it is new and may be made."""
-        known = self._known(batch.given)
+        known = self.events(batch.given)
         if checks.is_repeat(batch.stream, batch.events, known):
             return batch.appended(max(event.version for event in known.values()), is_new=False)
         checks.check_expected(batch.stream, batch.expected, version)
@@ -220,14 +220,6 @@ class SqlStore:
             )
             for at, event in enumerate(batch.events, 1)
         ]
-
-    def _known(self, ids: Sequence[str]) -> dict[str, RecordedEvent]:
-        found: dict[str, RecordedEvent] = {}
-        for start in range(0, len(ids), PAGE):
-            page = list(ids[start : start + PAGE])
-            where = f"WHERE e.project = %s AND e.event_id IN ({_marks(len(page))})"
-            found |= {event.id: event for event in self._read(where, [self._project, *page])}
-        return found
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 
@@ -316,6 +308,15 @@ class SqlStore:
         for event in self._read("WHERE e.project = %s AND e.event_id = %s", [self._project, event_id]):
             return event
         raise EventNotFound(event_id=event_id, project=self.project)
+
+    def events(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
+        """Return those of some events that there are, by id, read in pages."""
+        found: dict[str, RecordedEvent] = {}
+        for start in range(0, len(event_ids), PAGE):
+            page = list(event_ids[start : start + PAGE])
+            where = f"WHERE e.project = %s AND e.event_id IN ({_marks(len(page))})"
+            found |= {event.id: event for event in self._read(where, [self._project, *page])}
+        return found
 
     def versions_of(self, stream: str) -> dict[str, int]:
         """Return event id to version of a whole stream."""

@@ -37,6 +37,10 @@ nagare.actions = nagare.actions || {};
     };
   }
 
+  // A link of a page that a key follows too, and that needs no script of its own.
+  const bisect = document.getElementById("bisect-link");
+  if (bisect) nagare.actions["bisect.open"] = () => bisect.click();
+
   // --- What is typed piece by piece: numbers, and keys of two letters ------------------------------------------------
 
   let digits = "";

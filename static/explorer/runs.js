@@ -109,7 +109,47 @@ nagare.actions = nagare.actions || {};
     }
   });
 
+  // --- Two runs to compare ---------------------------------------------------------------------------------------------
+
+  // A box in each row; the link beside the query leads on with what is ticked. Without a script it asks which two.
+  const compare = document.querySelector("[data-compare]");
+
+  function offer() {
+    for (const row of document.querySelectorAll("[data-run]")) {
+      if (row.querySelector(".runs-tick")) continue;
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.className = "runs-tick";
+      box.setAttribute("aria-label", `Compare ${row.querySelector(".runs-open").textContent}`);
+      row.querySelector(".col-status").prepend(box);
+    }
+    lead();
+  }
+
+  function lead() {
+    if (!compare) return;
+    const streams = [...document.querySelectorAll(".runs-tick:checked")].map((box) => rowAt(box).dataset.run);
+    const address = new URL(compare.href);
+    address.search = new URLSearchParams(streams.slice(0, 2).map((stream, at) => ["ab"[at], stream]));
+    compare.href = address;
+    compare.title = streams.length > 2 ? `${streams.length} runs are ticked; the first two are compared` : "";
+  }
+
+  function tick() {
+    const row = rowAt(document.activeElement) || (last?.isConnected ? last : null);
+    const box = row?.querySelector(".runs-tick");
+    if (!box) return false;
+    box.checked = !box.checked;
+    lead();
+    return true;
+  }
+
+  document.addEventListener("change", (event) => event.target.matches?.(".runs-tick") && lead());
+  document.addEventListener("htmx:afterSwap", offer);
+  offer();
+
   Object.assign(nagare.actions, {
+    "run.tick": tick,
     "run.next": () => move(1),
     "run.previous": () => move(-1),
     "run.peek": toggle,

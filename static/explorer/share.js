@@ -1,6 +1,17 @@
-// The share menu of a run: what hangs on an event follows the cursor, and links to Markdown copy it instead of opening it.
+// The menu of a run: what hangs on an event follows the cursor, links to Markdown copy it instead of opening it, and keys
+// lead on to what else can be asked of the event and the run.
+window.nagare = window.nagare || {};
+nagare.actions = nagare.actions || {};
 (() => {
   "use strict";
+  const follow = (id) => () => {
+    const link = document.getElementById(id);
+    if (!link) return false;
+    location.assign(link.href);
+    return true;
+  };
+  Object.assign(nagare.actions, { "whatif.open": follow("whatif-link"), "compare.open": follow("compare-link") });
+
   const menu = document.querySelector("[data-share]");
   if (!menu) return;
   const base = menu.dataset.share;

@@ -23,12 +23,15 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
-from explorer import embeds  # noqa: E402
+from explorer import embeds, whatifs  # noqa: E402
 from explorer.models import EventLine, RunMap, RunSummary  # noqa: E402
 from explorer.run_map import grown  # noqa: E402
 from journal.access import Role, add_project, add_user  # noqa: E402
+from journal.domain import agent_run as run  # noqa: E402
+from journal.domain.whatif_edits import Edit  # noqa: E402
 from journal.ingest import jobs  # noqa: E402
 from journal.models import Job  # noqa: E402
+from journal.runtime import bisects, regrade, saved_rules  # noqa: E402
 from journal.runtime.projection import catch_up_all  # noqa: E402
 from journal.store import get_store  # noqa: E402
 from nagare_web.demo import fill  # noqa: E402
@@ -76,7 +79,8 @@ def main() -> None:
     result: Any = hostile.result
     streams = {file["path"]: run["stream"] for file in result["files"] for run in file["runs"]}
     found = {"sessions": sessions, "report": report.id, "hostile_report": hostile.id, "hostile_runs": streams}
-    json.dump({**found, **_embed(STORIES["edit-unread"].streams[0])}, sys.stdout)
+    edited = STORIES["edit-unread"].streams[0]
+    json.dump({**found, **_embed(edited), "what_if": _what_if(edited), **_judged("default")}, sys.stdout)
 
 
 def _session(name: str, role: Role, project: str) -> str:
@@ -97,6 +101,47 @@ def _embed(stream: str) -> dict[str, str]:
     kept, revoked = (embeds.make_link("default", stream, user_id=user_id, days=30, now=now) for _ in range(2))
     embeds.revoke_link("default", revoked.pk, now=now)
     return {"embedded": f"/embed/{embeds.token_of(kept)}/", "revoked": f"/embed/{embeds.token_of(revoked)}/"}
+
+
+def _judged(project: str) -> dict[str, str]:
+    """Grade some runs by a rule and by its next version, and bisect the journal; return the addresses."""
+    scope = {"project": project, "rule": "quick-rates", "query": "tool:exchange_rate"}
+    for most in (1_000, 75):
+        saved_rules.save(
+            project=project,
+            name="quick-rates",
+            description="A rate comes quickly.",
+            expression=f'event.type != "agent_run.tool_returned"\n  || event.data.latencyMs < {most}',
+            monotone=False,
+            by="user:engineer",
+        )
+        regraded = regrade.submit(**scope)
+        regrade.run(regraded.id)
+        catch_up_all()
+    waiting = regrade.submit(project=project, rule="no-loop", query="agent:nobody")
+    regrade.run(waiting.id)
+    bisected = bisects.submit(project=project, rule="steady-results", tool="exchange_rate")
+    bisects.run(bisected.id)
+    catch_up_all()
+    return {
+        "regraded": f"/regrades/{regraded.id}/",
+        "matched_none": f"/regrades/{waiting.id}/",
+        "bisected": f"/bisects/{bisected.id}/",
+    }
+
+
+def _what_if(stream: str) -> str:
+    """Keep a what-if that everybody in the project may open, and return its address."""
+    user_id = User.objects.get(username="admin").pk
+    newest = get_store("default").stream_version(stream)
+    call, result = run.Reasoned(tool_name="read_file"), run.ToolReturned(tool_name="read_file")
+    edits = [
+        Edit(op="insert", version=22, event=event(call)), Edit(op="insert", version=22, event=event(result)),
+        Edit(op="replace", version=28, event=event(result)), Edit(op="drop", version=30),
+    ]  # fmt: skip
+    kept = whatifs.begin("default", stream, edits, newest=newest, user_id=user_id)
+    whatifs.keep(kept, name="Another course", shared=True)
+    return f"/runs/{stream}/whatif/{kept.pk}/"
 
 
 def _put_hostile() -> None:
@@ -154,7 +199,7 @@ def _listed(number: int, now: int) -> RunSummary:
     )
 
 
-def _lengthen(run: RunSummary, events: int) -> None:
+def _lengthen(summary: RunSummary, events: int) -> None:
     """Repeat the run's newest rows until there are `events`; the database copies them, since it is much quicker."""
     quote = connection.ops.quote_name
     copied = ", ".join(quote(str(field.column)) for field in EventLine._meta.fields if field.name in _COPIED)
@@ -168,11 +213,13 @@ def _lengthen(run: RunSummary, events: int) -> None:
         ORDER BY number, version
     """
     rounds = events // _REPEATED + 1
-    values = (rounds, _REPEATED, _REPEATED, run.pk, run.events - _REPEATED, _REPEATED, events)
+    values = (rounds, _REPEATED, _REPEATED, summary.pk, summary.events - _REPEATED, _REPEATED, events)
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-    RunSummary.objects.filter(pk=run.pk).update(events=events)
-    RunMap.objects.filter(run=run).update(data=grown({}, list(EventLine.objects.filter(run=run).order_by("version"))))
+    RunSummary.objects.filter(pk=summary.pk).update(events=events)
+    RunMap.objects.filter(run=summary).update(
+        data=grown({}, list(EventLine.objects.filter(run=summary).order_by("version")))
+    )
 
 
 if __name__ == "__main__":

@@ -41,6 +41,14 @@ class Site:
     """The address that shows a run to whoever has it."""
     revoked: str
     """The same of a link that shows nothing any more."""
+    what_if: str
+    """The address of a what-if that everybody in the project may open."""
+    regraded: str
+    """The address of a re-grade that is done, by the second version of a rule."""
+    matched_none: str
+    """That of one that matched no run."""
+    bisected: str
+    """The address of a bisect of the journal that is done."""
 
 
 class Console:

@@ -17,6 +17,8 @@ from tests.e2e.site import Site
 RUN: Final = f"/runs/{STORIES['edit-unread'].streams[0]}/"
 LIVE: Final = f"/runs/{STORIES['still-running'].streams[0]}/"
 PARENT: Final = f"/runs/{STORIES['hand-off'].streams[0]}/"
+RATES: Final = f"/runs/{STORIES['poisoned-rates'].streams[0]}/"
+COMPLAINT: Final = f"/runs/{STORIES['complaint'].streams[0]}/"
 TABS: Final = ("explain", "state", "diff", "payload", "context", "causes", "events")
 RULES: Final = {
     "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
@@ -30,6 +32,12 @@ NARROWEST: Final = 320
 """CSS pixels: 1,280 at a zoom of 400 %, which WCAG 1.4.10 asks for."""
 
 ELEMENTS: Final = 1_500
+API_ELEMENTS: Final = 3_200
+"""Every address stands on the one page, with all its fields, so that a browser's own search finds them."""
+
+LINEAGE_ELEMENTS: Final = 4_200
+"""At most 300 nodes, each drawn and told."""
+
 LIST_ELEMENTS: Final = 2_100
 """Fifty rows of twelve cells."""
 
@@ -69,14 +77,40 @@ PAGES: Final = {
     "run, what was found": Visited(path=f"{RUN}?v=23&q=round"),
     "run, a value and its history": Visited(path=f"{RUN}?v=23&tab=state&path=/totals/decisions&pin=/status"),
     "run, running": Visited(path=LIVE),
+    "run, lineage of an event": Visited(path=f"{RUN}events/23/lineage/", elements=LINEAGE_ELEMENTS),
+    "run, what rests on an event": Visited(path=f"{RATES}events/11/reach/"),
+    "run, walk to the input": Visited(path=f"{COMPLAINT}events/14/walk/"),
+    "run, notes": Visited(path=f"{COMPLAINT}notes/?v=14"),
     "run, hand-off": Visited(path=PARENT),
     "run, links to it": Visited(path=f"{RUN}embed/"),
     "run, embedded": Visited(path="{embedded}", person=None),
     "run, embedded no more": Visited(path="{revoked}", person=None, status=404),
+    "run, what if": Visited(path=f"{RUN}whatif/?v=24"),
+    "run, a what-if": Visited(path="{what_if}?v=23"),
+    "run, a what-if of one's own": Visited(path="{what_if}?v=23", person="admin"),
+    "compare, which": Visited(path="/compare/"),
+    "compare": Visited(path=f"/compare/?a={{run}}&b={STORIES['edit-after-reading'].streams[0]}"),
+    "bisect of a run, the question": Visited(path=f"{RUN}bisect/"),
+    "bisect of a run": Visited(path=f"{RUN}bisect/?rule=edit-after-reading"),
+    "bisect of a run, searched": Visited(path=f"{RUN}bisect/?rule=token-budget&method=bisect"),
+    "bisect of a run, every rule": Visited(path=f"{RUN}bisect/?rule=*"),
+    "bisect by eye": Visited(path=f"{RUN}bisect/by-eye/?said=100b,50g"),
+    "rules": Visited(path="/rules/"),
+    "rule": Visited(path="/rules/quick-rates/"),
+    "rule, built in": Visited(path="/rules/no-loop/", person="viewer"),
+    "rule, edited": Visited(path="/rules/quick-rates/edit/"),
+    "rule, new": Visited(path="/rules/new/"),
+    "bisects": Visited(path="/bisects/"),
+    "bisect of the journal": Visited(path="{bisected}"),
+    "re-grades": Visited(path="/regrades/?rule=quick-rates&sample=20"),
+    "re-grade": Visited(path="{regraded}"),
+    "re-grade, no run": Visited(path="{matched_none}"),
+    "schedules": Visited(path="/schedules/"),
     "import": Visited(path="/import/"),
     "import report": Visited(path="/import/{report}/"),
     "settings": Visited(path="/settings/"),
     "settings of the project": Visited(path="/settings/", person="admin"),
+    "the API": Visited(path="/api/docs/", person=None, elements=API_ELEMENTS),
     "ops": Visited(path="/ops/"),
     "ops, outbox": Visited(path="/ops/outbox/"),
     "ops, processes": Visited(path="/ops/processes/"),
@@ -100,7 +134,8 @@ def visited(wanted: Visited, browser: Browser, site: Site) -> Iterator[Page]:
     ear = Ear(complaints=[], requests=[])
     context = browser.new_context(base_url=site.url, viewport=SIZES[0], reduced_motion="reduce")
     page = signed_in(context, site, ear, wanted.person)
-    found = {"report": site.report, "embedded": site.embedded, "revoked": site.revoked}
+    found = {"report": site.report, "embedded": site.embedded, "revoked": site.revoked, "what_if": site.what_if}
+    found |= {"regraded": site.regraded, "matched_none": site.matched_none, "bisected": site.bisected}
     response = page.goto(wanted.path.format(run=STORIES["edit-unread"].streams[0], **found))
     assert response is not None
     assert response.status == wanted.status

@@ -21,7 +21,21 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = (ROOT / "docs" / "reference" / "keyboard.md").read_text()
 SCRIPTS = "".join(path.read_text() for path in (ROOT / "static" / "explorer").rglob("*.js"))
 PAGES = sorted({name for key in KEYMAP for name in key.pages if name != ANYWHERE})
-_WHERE = {"run": "a run", "runs": "the runs", ANYWHERE: "every page"}
+_WHERE = {
+    "run": "a run",
+    "runs": "the runs",
+    "compare": "a comparison",
+    "lineage": "a lineage",
+    "run_bisect": "a run’s bisect",
+    "run_manual": "a bisect by eye",
+    "bisect": "a bisect",
+    "bisects": "the bisects",
+    "regrade": "a re-grade",
+    "regrades": "the re-grades",
+    "rules": "the rules",
+    "schedules": "the schedules",
+    ANYWHERE: "every page",
+}
 
 
 def row(key: Key) -> str:

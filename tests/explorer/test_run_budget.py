@@ -25,8 +25,8 @@ __all__ = ["fresh_timelines", "reader"]
 
 LENGTHS = (200, 2_000, 100_000)
 TABS = ("explain", "state", "diff", "payload", "context", "causes")
-PAGE_QUERIES = 6
-"""Who asks, what the journal holds, what stands around; then related runs, rows and minimap."""
+PAGE_QUERIES = 7
+"""Who asks, what the journal holds, what stands around; then related runs, rows, minimap and notes."""
 
 MOVE_QUERIES = 3
 

@@ -163,6 +163,24 @@ def test_a_token_that_may_nothing_is_refused() -> None:
     assert not ApiToken.objects.exists()
 
 
+def test_a_token_is_rotated_by_its_owner_alone() -> None:
+    """The answer shows the new secret; the old one goes on for a day. An admin would act in another's name."""
+    owner, admin = browser("ada"), browser("boss", Role.ADMIN)
+    row = create_token(user="ada", project="mine", scopes=["read"]).row
+    address = f"/settings/tokens/{row.id}/rotate/"
+    assert admin.post(address).status_code == 404
+    answer = owner.post(address)
+    html = words(answer.content.decode())
+    assert "The old one goes on for a day." in html
+    assert "no-store" in answer["Cache-Control"]
+    row.refresh_from_db()
+    assert row.expires_at is not None
+    assert timedelta(hours=23) < row.expires_at - datetime.now(UTC) <= timedelta(days=1)
+    assert ApiToken.objects.count() == 2
+    ApiToken.objects.filter(id=row.id).update(revoked_at=datetime.now(UTC))
+    assert owner.post(address).status_code == 400
+
+
 def test_tokens_are_seen_and_revoked_by_their_owner_and_admins() -> None:
     """To others they are not there; a revoked one stays in the list and says so."""
     owner, teammate, admin = browser("ada"), browser("eve"), browser("root", Role.ADMIN)

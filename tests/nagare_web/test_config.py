@@ -195,3 +195,18 @@ def test_a_network_deployment_without_tls_is_warned_about() -> None:
     done = run("check", "--deploy", "--fail-level", "WARNING", NAGARE_ALLOWED_HOSTS="nagare.example")
     assert done.returncode == 1
     assert "security.W012" in done.stderr
+
+
+@pytest.mark.parametrize(("value", "rate"), [("", 6_000), ("0", 0), ("120", 120)])
+def test_the_rate_of_the_api_is_a_number_of_requests(value: str, rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute's; none is no limit."""
+    monkeypatch.setenv("NAGARE_API_RATE", value)
+    assert config.read().api_rate == rate
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "1.5"])
+def test_a_rate_that_is_none_refuses_to_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the variable is named."""
+    monkeypatch.setenv("NAGARE_API_RATE", value)
+    with pytest.raises(ConfigurationRefused, match="NAGARE_API_RATE"):
+        config.read()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -15,6 +17,8 @@ from channels_redis.pubsub import RedisPubSubChannelLayer  # type: ignore[import
 from django.db import connections
 
 from journal.access import add_project
+from journal.api import rates
+from journal.api.refusals import TooManyRequests
 from journal.domain.stream import stream_name
 from journal.models import Job
 from journal.runtime import job as jobs
@@ -167,3 +171,30 @@ def test_a_job_that_outlasts_the_brokers_patience_is_done_once(redis: str, dawdl
     assert (job.status, job.attempt, job.result, dawdling.steps_done) == ("done", 1, {"deliveries": 2}, 1)
     told = [event.type for event in get_store("default").read_stream(stream_name("job", job.id))]
     assert told == ["job.submitted", "job.step_done", "job.ended"]
+
+
+# --- Rates of the API -------------------------------------------------------------------------------------------------
+
+
+def test_all_processes_count_requests_together(redis: str, settings: Any) -> None:
+    """What another process counted counts here; each holder by itself, each minute anew."""
+    settings.API_RATE, settings.CONFIG = 3, replace(settings.CONFIG, redis_url=redis)
+    here, there = f"token:{secrets.token_hex(8)}", rates._Redis(redis)
+    assert [there.count(here, 7), there.count(here, 7)] == [1, 2]
+    rates.check(here, now=7 * 60.0)
+    with pytest.raises(TooManyRequests):
+        rates.check(here, now=7 * 60.0 + 59)
+    rates.check(f"{here}-other", now=7 * 60.0)
+    rates.check(here, now=8 * 60.0)
+
+
+def test_without_redis_each_process_counts_by_itself(settings: Any) -> None:
+    """A server that does not answer is left alone for a while, and nobody waits for it."""
+    url = f"redis://127.0.0.1:{servers.free_port()}/0"
+    settings.API_RATE, settings.CONFIG = 1, replace(settings.CONFIG, redis_url=url)
+    rates.forget()
+    rates.check("token:a", now=0.0)
+    with pytest.raises(TooManyRequests):
+        rates.check("token:a", now=1.0)
+    assert rates._shared(url)._not_before > 0
+    rates.forget()

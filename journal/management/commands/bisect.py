@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from django.core.management.base import CommandParser
 
 from journal.domain.text import amount
 from journal.errors import RuleRaised
 from journal.management.base import Command as Base
-from journal.management.base import add_project_argument, store_of, wrong_usage
-from journal.runtime.grading import Failing, Found, OverRange, bisect_journal, bisect_stream, rule_named
+from journal.management.base import add_project_argument, moment, store_of, wrong_usage
+from journal.runtime import lookups
+from journal.runtime.grading import Failing, Found, OverRange, bisect_journal, bisect_stream
+from journal.runtime.grading_json import range_as_json, run_as_json
+from journal.runtime.saved_rules import opened
 
 
 class Command(Base):
@@ -28,21 +29,23 @@ class Command(Base):
         """Declare what the command takes."""
         parser.add_argument("rule", metavar="RULE", help="a rule, as `nagare invariants` names it")
         parser.add_argument("--stream", metavar="S", help="the run; without it, all runs")
-        parser.add_argument("--since", type=_moment, metavar="T", help="only events that occurred then or later")
-        parser.add_argument("--until", type=_moment, metavar="T", help="only events that occurred then or earlier")
+        parser.add_argument("--since", type=moment, metavar="T", help="only events that occurred then or later")
+        parser.add_argument("--until", type=moment, metavar="T", help="only events that occurred then or earlier")
         parser.add_argument("--tool", metavar="NAME", help="only calls and results of this tool")
         add_project_argument(parser)
 
     def run(self, **options: Any) -> None:
         """Find, print."""
-        rule, store = rule_named(options["rule"]), store_of(options["project"])
+        store, stream = store_of(options["project"]), options["stream"]
         chosen = {name: options[name] for name in ("since", "until", "tool")}
-        if options["stream"] is None:
-            self._tell_range(bisect_journal(rule, store, **chosen), as_json=options["json"])
-            return
-        if any(chosen.values()):
+        if stream is not None and any(chosen.values()):
             raise wrong_usage("--stream looks at a whole run; --since, --until and --tool choose events of the journal")
-        self._tell_run(bisect_stream(rule, store, options["stream"]), as_json=options["json"])
+        with opened(store.project, options["rule"]) as rule:
+            look = lookups.of(store.project)
+            if stream is None:
+                self._tell_range(bisect_journal(rule, store, **chosen, lookup=look), as_json=options["json"])
+            else:
+                self._tell_run(bisect_stream(rule, store, stream, lookup=look), as_json=options["json"])
 
     def _tell_run(self, found: Found, *, as_json: bool) -> None:
         outcome = found.outcome
@@ -79,49 +82,3 @@ class Command(Base):
         self.say(f"{failing.stream} event {failing.version}, position {failing.position}: {failing.message}")
         if failing.versions:
             self.say(f"Evidence: events {', '.join(map(str, failing.versions))}.")
-
-
-def _moment(text: str) -> datetime:
-    """Return an ISO 8601 moment; one without a zone is UTC."""
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def run_as_json(found: Found) -> dict[str, Any]:
-    """Return the answer for one run as programs read it."""
-    outcome = found.outcome
-    return {
-        "rule": found.rule,
-        "rule_version": found.rule_version,
-        "scope": {"stream": found.stream},
-        "verdict": outcome.verdict,
-        "monotone": outcome.monotone,
-        "first_failing": found.first_failing,
-        "flips": [{"stream": found.stream, "version": flip.version, "to": flip.to} for flip in outcome.flips],
-        "evaluations": outcome.evaluations,
-        "events": outcome.events,
-        "method": outcome.method,
-        "checked": outcome.checked,
-        "claim_broken_at": outcome.recovered_at,
-        "raised_at": outcome.raised_at,
-        "words": outcome.words(),
-    }
-
-
-def range_as_json(found: OverRange) -> dict[str, Any]:
-    """Return the answer for a range as programs read it."""
-    return {
-        "rule": found.rule,
-        "rule_version": found.rule_version,
-        "scope": msgspec.to_builtins(found.range),
-        "verdict": found.verdict,
-        "monotone": found.monotone,
-        "first_failing": found.first_failing,
-        "flips": found.flips,
-        "evaluations": found.evaluations,
-        "events": found.events,
-        "method": "scan",
-        "runs": found.runs,
-        "failing_runs": found.failing_runs,
-        "errors": found.errors,
-    }

@@ -8,7 +8,8 @@ import msgspec
 from django.core.management.base import CommandParser
 
 from journal.domain.aggregate import Repository
-from journal.domain.diff import Change, diff
+from journal.domain.diff import Change
+from journal.exports.documents import diff_document
 from journal.management.base import Command as Base
 from journal.management.base import add_stream_argument, store_of
 
@@ -30,17 +31,11 @@ class Command(Base):
         repository = Repository(store_of(options["project"]))
         before = repository.load_at_version(options["stream"], options["before"])
         after = repository.load_at_version(options["stream"], options["after"])
-        changes = diff(before, after)
+        document = diff_document(options["stream"], before, after)
         if options["json"]:
-            self.print_json(
-                {
-                    "stream": options["stream"],
-                    "from": options["before"],
-                    "to": options["after"],
-                    "changes": changes,
-                }
-            )
+            self.print_json(document)
             return
+        changes = document["changes"]
         for change in changes:
             self.say(_in_words(change))
         if not changes:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from django.core.management.base import CommandParser
 
 from journal.domain import codec
 from journal.domain.catalog import both
-from journal.domain.event import RecordedEvent, instant
+from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
 from journal.errors import StreamNotFound
+from journal.exports.documents import explained_all
 from journal.management.base import Command as Base
 from journal.management.base import add_stream_argument, store_of
 
@@ -41,7 +41,7 @@ class Command(Base):
             raise StreamNotFound(stream=stream, project=store.project)
         events = store.read_stream(stream, after=options["after"], until=options["until"])
         if options["json"]:
-            told = [{**_as_json(event), **(_both(event) if options["raw"] else {})} for event in events]
+            told = list(explained_all(events, raw=options["raw"]))
             self.print_json({"stream": stream, "events": told})
             return
         for event in events:
@@ -65,22 +65,3 @@ class Command(Base):
 def _in_one_line(text: str) -> str:
     """Fold white space, so that nothing an event holds looks like the line of another."""
     return " ".join(text.split())
-
-
-def _both(event: RecordedEvent) -> dict[str, Any]:
-    shown = both(event)
-    return {
-        "stored": {"schema": shown.schema, "data": shown.raw},
-        "read": {"schema": shown.newest, "data": shown.upcast} if shown.upcast is not None else None,
-        "not_read": shown.reason or None,
-    }
-
-
-def _as_json(event: RecordedEvent) -> dict[str, Any]:
-    return {
-        "version": event.version,
-        "id": event.id,
-        "type": event.type,
-        "occurred_at": instant(event.occurred_at),
-        **msgspec.structs.asdict(explain(event)),
-    }

@@ -9,7 +9,8 @@ from django.core.management.base import CommandParser
 
 from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
-from journal.domain.lineage import CausalLink, Walk, causes_of, cycles
+from journal.domain.lineage import CausalLink, Walk, cycles
+from journal.exports.documents import is_loose, lineage_document, walked
 from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, store_of
 from journal.runtime.projection import catch_up, named
@@ -35,9 +36,9 @@ class Command(Base):
         catch_up(named("causes"))
         direction: Any = "down" if options["down"] else "up"
         walk = lineage.walk(store.project, start.id, direction=direction)
-        events = [store.event(event_id) for event_id in walk.depths]
+        events = walked(store, walk)
         if options["json"]:
-            self.print_json(_as_json(start, walk, events, direction))
+            self.print_json(lineage_document(start.id, walk, events, direction))
             return
         for event in events:
             self.stdout.write(
@@ -51,7 +52,7 @@ class Command(Base):
 def _breaks(walk: Walk, events: Sequence[RecordedEvent], direction: str) -> Iterator[str]:
     """Say where the chain is not whole, and why."""
     for event in events if direction == "up" else ():
-        if _is_loose(event, walk):
+        if is_loose(event, walk):
             yield f"breaks off: {event.stream} {event.version} records no causation id"
     for cause in walk.missing:
         yield f"missing: {cause} is named as a cause, and the journal does not hold it"
@@ -61,35 +62,6 @@ def _breaks(walk: Walk, events: Sequence[RecordedEvent], direction: str) -> Iter
         yield f"circle: {' -> '.join(names)}"
     if walk.cut:
         yield f"cut: more than {lineage.MOST:,} events are in reach"
-
-
-def _is_loose(event: RecordedEvent, walk: Walk) -> bool:
-    """A stream begins somewhere; elsewhere an event without a cause is where the record breaks off."""
-    return event.version > 1 and event.id in walk.depths and not causes_of(event)
-
-
-def _as_json(start: RecordedEvent, walk: Walk, events: list[RecordedEvent], direction: str) -> dict[str, Any]:
-    return {
-        "event": start.id,
-        "direction": direction,
-        "events": [
-            {
-                "id": event.id,
-                "stream": event.stream,
-                "version": event.version,
-                "position": event.position,
-                "type": event.type,
-                "depth": walk.depths[event.id],
-                "summary": explain(event).summary,
-            }
-            for event in events
-        ],
-        "links": walk.links,
-        "loose": [event.id for event in events if direction == "up" and _is_loose(event, walk)],
-        "missing": walk.missing,
-        "cycles": cycles(walk.links),
-        "cut": walk.cut,
-    }
 
 
 def _how(event: RecordedEvent, walk: Walk, direction: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from journal.exports.documents import projection_document
 from journal.management.base import Command as Base
 from journal.runtime.projection import progress, registered
 
@@ -18,14 +19,7 @@ class Command(Base):
         """List."""
         found = [progress(projection) for projection in registered()]
         if options["json"]:
-            self.print_json(
-                {
-                    "projections": [
-                        {"name": one.name, "position": one.position, "head": one.head, "lag": one.head - one.position}
-                        for one in found
-                    ]
-                }
-            )
+            self.print_json({"projections": [projection_document(one) for one in found]})
             return
         for one in found:
             self.say(f"{one.name}  at {one.position:,} of {one.head:,}, {one.head - one.position:,} behind")

@@ -11,6 +11,7 @@ from journal.domain.aggregate import Repository
 from journal.domain.event import instant
 from journal.domain.moment import Occurred, occurred_by
 from journal.domain.text import amount
+from journal.exports.documents import state_document
 from journal.management.base import Command as Base
 from journal.management.base import add_stream_argument, store_of, wrong_usage
 
@@ -41,11 +42,12 @@ class Command(Base):
         version = found.version if found else options["version"]
         repository = Repository(store)
         state = repository.load(stream) if version is None else repository.load_at_version(stream, version)
+        if options["json"]:
+            at = {"at": _told(found, options["moment"])} if found else {}
+            self.print_json({**state_document(state), **at})
+            return
         blame = state.blame()
         document = state.to_json()
-        if options["json"]:
-            self.print_json({**document, "blame": blame, **({"at": _told(found, options["moment"])} if found else {})})
-            return
         self.say(f"{document['stream']} after event {document['version']}")
         for line in _notes(found, options["moment"]) if found else ():
             self.say(line)

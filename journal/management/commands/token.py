@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from journal.access.tokens import SCOPES, TokenRefused, create_token, revoke_token
+from journal.access.tokens import (
+    LONGEST_OVERLAP,
+    SCOPES,
+    NewToken,
+    TokenRefused,
+    create_token,
+    revoke_token,
+    rotate_token,
+)
 from journal.domain.event import instant
 from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, wrong_usage
@@ -15,18 +23,24 @@ from journal.models import ApiToken
 
 
 class Command(Base):
-    """Create, list and revoke API tokens."""
+    """Create, list, rotate and revoke API tokens."""
 
-    help = "Create a token (its secret is printed once), list tokens, or revoke one at once."
+    help = (
+        "Create a token (its secret is printed once), list tokens, revoke one at once, or rotate one: make a new one"
+        " that may do the same, while the old one goes on for some hours."
+    )
     example = "nagare token create --user m.kato --scope ingest --expires 2027-01-01"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
-        parser.add_argument("what", choices=["create", "list", "revoke"])
-        parser.add_argument("id", nargs="?", metavar="ID", help="the token to revoke")
+        parser.add_argument("what", choices=["create", "list", "revoke", "rotate"])
+        parser.add_argument("id", nargs="?", metavar="ID", help="the token to revoke or rotate")
         parser.add_argument("--user", metavar="NAME")
         parser.add_argument("--scope", action="append", default=[], metavar="S", help=f"one of {', '.join(SCOPES)}")
         parser.add_argument("--expires", metavar="T", help="ISO 8601; no zone means UTC")
+        parser.add_argument(
+            "--overlap", type=float, default=24.0, metavar="H", help="hours that a rotated token goes on (default: 24)"
+        )
         add_project_argument(parser)
 
     def run(self, **options: Any) -> None:
@@ -42,8 +56,20 @@ class Command(Base):
             scopes=options["scope"],
             expires_at=_time(options["expires"]),
         )
+        self._tell(new, as_json=options["json"])
+
+    def _rotate(self, options: dict[str, Any]) -> None:
+        if not options["id"]:
+            raise wrong_usage("`nagare token rotate` needs the ID of the token, as `nagare token list` shows it")
+        if not 0 <= options["overlap"] <= LONGEST_OVERLAP / timedelta(hours=1):
+            raise wrong_usage(f"--overlap is a number of hours, {LONGEST_OVERLAP.days} days at most")
+        now = datetime.now(UTC)
+        new = rotate_token(options["id"], keep_until=now + timedelta(hours=options["overlap"]), now=now)
+        self._tell(new, as_json=options["json"])
+
+    def _tell(self, new: NewToken, *, as_json: bool) -> None:
         document = {"token": new.secret, **_shown(new.row)}
-        if options["json"]:
+        if as_json:
             self.print_json({name: document[name] for name in ("token", "id", "project", "scopes", "expires_at")})
         else:
             self.say(f"token, shown once: {new.secret}\nid: {new.row.id}")

@@ -226,6 +226,28 @@ class IndexContract:
         places = [("agent_run-1", 2), ("agent_run-1", 3)]
         assert index.passages(project, places, needle("größe")) == {places[0]: found[2]}
 
+    def test_events_are_found_over_all_runs_newest_first(
+        self, index: SearchIndex, project: str, using: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each with its whole text, for several needles at once: one query. What is looked at at most is said."""
+        texts = {1: "rate 0.01084", 2: "RATE 0.01084\nand more", 3: "10.01084", 4: "nothing"}
+        for run in ("agent_run-1", "agent_run-2"):
+            index.add(
+                [document(text, project=project, version=at, stream=run) for at, text in texts.items()], generation=0
+            )
+        index.add([document("rate 0.01084", project=project, stream="job-1", is_listed=False)], generation=0)
+        sought = [needle("rate 0.01084"), needle("--"), needle("nobody")]
+        with CaptureQueriesContext(connections[using]) as queries:
+            found, nothing, nobody = index.events(project, sought)
+        assert len(queries) == 1
+        assert [(hit.stream, hit.version) for hit in found.hits] == [
+            ("agent_run-2", 2), ("agent_run-2", 1), ("agent_run-1", 2), ("agent_run-1", 1),
+        ]  # fmt: skip
+        assert found.hits[0].text == texts[2]
+        assert (found.is_all, nothing.hits, nobody.hits, nobody.is_all) == (True, (), (), True)
+        monkeypatch.setattr(search, "ACROSS", 2)
+        assert not index.events(project, sought)[0].is_all
+
     def test_each_question_is_one_query(self, index: SearchIndex, project: str, using: str) -> None:
         """Whatever the number of needles and of events."""
         index.add([document(f"a needle {at}", project=project, version=at) for at in range(1, 40)], generation=0)

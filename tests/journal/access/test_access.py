@@ -52,9 +52,9 @@ def test_each_role_may_what_the_table_says() -> None:
     granted = {role.value: {p.value for p in Permission if may(role, p)} for role in Role}
     assert granted == {
         "viewer": {"read"},
-        "engineer": {"read", "import", "annotate", "export"},
+        "engineer": {"read", "import", "annotate", "grade", "export"},
         "auditor": {"read", "export", "audit"},
-        "admin": {"read", "import", "annotate", "export", "audit", "admin"},
+        "admin": {"read", "import", "annotate", "grade", "export", "audit", "admin"},
     }
 
 
@@ -115,7 +115,8 @@ def test_every_view_declares_who_may_see_it() -> None:
     ]
     assert undeclared == []
     public = {address for address, view in views if getattr(view, "nagare_permission", None) == PUBLIC}
-    assert public == {"accounts/login/", "accounts/logout/", "embed/<str:token>/", "healthz", "readyz"}
+    api = {"api/docs/", "api/schema/", "metrics"}
+    assert public == {"accounts/login/", "accounts/logout/", "embed/<str:token>/", "healthz", "readyz", *api}
 
 
 @pytest.mark.parametrize("slug", ["", "Ours", "a b", "-a", "x" * 65, "é"])

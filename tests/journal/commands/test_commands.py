@@ -111,6 +111,8 @@ def test_a_refused_file_is_exit_code_1_and_the_document_is_still_whole(nagare: N
         (["import"], 2, "PATH"),
         (["explain", "agent_run-1", "--after", "soon"], 2, "invalid int"),
         (["token", "create", "--json"], 2, "--user"),
+        (["token", "rotate"], 2, "needs the ID"),
+        (["token", "rotate", "x", "--overlap", "721"], 2, "30 days"),
     ],
 )
 def test_errors_go_to_standard_error_with_1_for_a_refusal_and_2_for_wrong_usage(
@@ -272,6 +274,9 @@ def test_a_token_is_printed_once_listed_without_its_secret_and_revoked(monkeypat
     assert list(made) == ["token", "id", "project", "scopes", "expires_at"]
     assert (made["scopes"], made["expires_at"]) == (["ingest"], "2999-01-01T00:00:00.000000Z")
     assert made["token"] not in ran("token", "list", "--json") + ran("token", "list")
+    rotated = told("token", "rotate", made["id"], "--overlap", "2")
+    assert list(rotated) == ["token", "id", "project", "scopes", "expires_at"]
+    assert (rotated["scopes"], rotated["id"] != made["id"]) == (["ingest"], True)
     assert told("token", "revoke", made["id"])["revoked_at"] is not None
     assert ApiToken.objects.filter(revoked_at__lte=timezone.now()).count() == 1
 

@@ -194,3 +194,23 @@ def test_judgements_can_come_from_anywhere() -> None:
     """`scan` takes them by version, and reads past no error."""
     outcome = scan([(4, Holds()), (5, Fails("seen")), (6, Raised("lost")), (7, Fails("not looked at"))])
     assert (outcome.first_failing, outcome.raised_at, outcome.flips) == (5, 6, (Flip(version=5, to="fails"),))
+
+
+@given(FLIPPING, st.integers(0, 90))
+def test_a_range_counts_what_lies_behind_its_beginning(answers: list[bool], after: int) -> None:
+    """Read from there on, a run fails where its rest fails first."""
+    outcome = bisect_run(Scripted(list(answers), monotone=False), Run(len(answers)), after=after)
+    rest = [at for at, holds in enumerate(answers, 1) if at > after and not holds]
+    assert outcome.first_failing == (rest[0] if rest else None)
+    assert all(flip.version > after for flip in outcome.flips)
+
+
+@given(st.integers(1, 90), st.integers(0, 90), st.integers(0, 90))
+def test_a_search_in_a_range_asks_about_nothing_before_it(length: int, good: int, after: int) -> None:
+    """And finds what reading finds."""
+    answers: list[bool | None] = [at < good for at in range(length)]
+    outcome = bisect_run(Scripted(answers, monotone=True), Run(length), after=after)
+    assert all(probe.version > after for probe in outcome.probes)
+    failing = [at for at, holds in enumerate(answers, 1) if not holds and at > after]
+    assert outcome.first_failing == (failing[0] if failing else None)
+    assert not outcome.is_claim_broken

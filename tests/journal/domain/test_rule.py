@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from journal.domain import agent_run as run
+from journal.domain import codec
 from journal.domain.bisect import Outcome, bisect_run
 from journal.domain.judging import Recorded
 from journal.domain.rule import Answer, SavedRule, check, complete
 from journal.domain.rule_text import loops, needs
+from journal.runtime.grading import grade_run
 from journal.runtime.rule_process import RuleProcess, rule_process
 from tests.builders import STREAM, failed, reasoned, recorded, responded, returned, started
 
@@ -98,8 +102,6 @@ def test_an_endless_expression_is_stopped_and_the_next_rule_is_evaluated() -> No
     huge = "[" + ",".join(["0"] * 200) + "]"
     endless = f"{huge}.all(a, {huge}.all(b, {huge}.all(c, {huge}.all(d, a + b + c + d == 0))))"
     assert check(endless)[0].message == "4 loops stand in each other; 2 may: more take too long"
-    from datetime import timedelta  # noqa: PLC0415
-
     with rule_process(deadline=timedelta(milliseconds=300)) as process:
         rule = SavedRule(name="endless", expression=endless, evaluate_with=process)
         found = bisect_run(rule, Recorded(STREAM, recorded(LOOP), rule))
@@ -176,3 +178,51 @@ def test_loops_are_counted_by_how_deep_they_stand() -> None:
     assert loops("state.context.all(a, a.version > 0) && state.context.exists(b, b.version > 1)") == 1
     assert loops("state.context.all(a, state.context.exists(b, b.role == a.role))") == 2
     assert loops('event.type == ".all(x, .all(y"') == 0
+
+
+class Counting:
+    """Counts what reaches the process."""
+
+    def __init__(self, process: RuleProcess) -> None:
+        self._process = process
+        self.asked: list[int] = []
+        self.seen: list[bytes] = []
+
+    def __call__(self, text: str, variables: Any) -> Answer:
+        """Ask about one."""
+        return self._process(text, variables)
+
+    def many(self, text: str, variables: Sequence[bytes]) -> Sequence[Answer]:
+        """Note how many, and ask."""
+        self.asked.append(len(variables))
+        self.seen += variables
+        return self._process.many(text, variables)
+
+
+def test_many_events_are_asked_about_at_once_and_equal_ones_once(process: RuleProcess) -> None:
+    """In the order of the events; what differs in nothing that the expression names has one answer."""
+    counting = Counting(process)
+    rule = SavedRule(name="few", expression="state.totals.tool_errors < 2", evaluate_with=counting)
+    found = grade_run(STREAM, recorded(LOOP), [rule])["few"]
+    assert (found.outcome.evaluations, found.outcome.first_failing) == (len(LOOP), 5)
+    assert counting.asked == [len({*counting.seen})]
+    assert counting.asked[0] < len(LOOP)
+
+
+def test_one_of_many_that_is_not_done_in_time_is_told_apart() -> None:
+    """Those before and behind it have their answers."""
+    slow = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
+    expression = f"version < 2 || {slow}.all(a, event.all(b, event.all(c, a + b + c >= 0)))"
+    asked = [codec.encode({"version": at, "event": list(range(3_000)) if at == 2 else [1]}) for at in (1, 2, 3)]
+    with rule_process(deadline=timedelta(milliseconds=400)) as process:
+        answers = process.many(expression, asked)
+    assert [answer.value for answer in answers] == [True, None, True]
+    assert answers[1].stopped == "not done after 0.4 s, and stopped"
+
+
+def test_a_number_past_2_to_the_53_is_text_as_on_the_wire(process: RuleProcess) -> None:
+    """Though only the named fields of an event are read."""
+    (event,) = recorded([run.ToolReturned(tool_name="a", call_id="c", latency_ms=2.0**53 * 4)])
+    whole = replace(event, data=b'{"toolName":"a","latencyMs":9007199254740993}')
+    rule = SavedRule(name="exact", expression="event.data.latencyMs == '9007199254740993'", evaluate_with=process)
+    assert grade_run(STREAM, [whole], [rule])["exact"].outcome.verdict == "holds"

@@ -123,6 +123,15 @@ class StoreContract:
         assert list(ids) == sorted(set(ids))
         assert store.event(ids[1]).version == 2
 
+    def test_events_are_found_by_their_ids(self, new_store: NewStore) -> None:
+        """Those that there are, of this project alone, however many are asked for."""
+        ours, theirs = new_store("ours"), new_store("theirs")
+        ids = ours.append("run-7", [raw() for _ in range(3)], expected_version=0).ids
+        other = theirs.append("run-7", [raw()], expected_version=0).ids[0]
+        asked = [ids[2], other, *(identity(at) for at in range(1_100)), ids[0]]
+        assert {name: event.version for name, event in ours.events(asked).items()} == {ids[2]: 3, ids[0]: 1}
+        assert ours.events([]) == {}
+
     def test_positions_rise_over_all_streams(self, store: EventStore) -> None:
         """The journal's order is the order of appends, and each stream's order within it."""
         for at in range(12):

@@ -1,0 +1,165 @@
+"""Schedules: what is due again and again, when next, and how it ended last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Final
+
+from django.urls import reverse
+from django.utils import timezone as clock
+
+from explorer import figures
+from explorer.queries import rule_choice
+from explorer.query_language import MAX_LENGTH
+from journal.runtime import projection as projections
+from journal.runtime import schedules
+from journal.runtime.schedules import Scheduled, ScheduleRefused
+
+_FIELDS: Final = ("name", "kind", "cron", "timezone", "rule", "query", "projection")
+_COMING: Final = 3
+USUAL: Final = (("0 6 * * *", "every day at 06:00"), ("0 * * * *", "every hour"), ("0 6 * * 1", "Mondays at 06:00"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """What stands in the form."""
+
+    name: str = ""
+    kind: str = "regrade"
+    cron: str = ""
+    timezone: str = "UTC"
+    rule: str = ""
+    query: str = ""
+    projection: str = ""
+
+    @classmethod
+    def of(cls, posted: Mapping[str, str]) -> Draft:
+        """Read a form."""
+        said = {name: posted[name].replace("\x00", "").strip()[:MAX_LENGTH] for name in _FIELDS if name in posted}
+        return cls(**said)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return what the job is given."""
+        if self.kind == "rebuild":
+            return {"projection": self.projection}
+        return {name: value for name, value in (("rule", self.rule), ("query", self.query)) if value}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A schedule in the list."""
+
+    schedule: Scheduled
+    what: str
+    due_us: int | None
+    last_us: int | None
+    outcome: str
+    state: str
+    job_href: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SchedulesPage:
+    """The list, and the form of a new schedule or of the one that is changed."""
+
+    lines: tuple[Line, ...]
+    draft: Draft
+    kinds: tuple[str, ...]
+    groups: tuple[rule_choice.Group, ...]
+    projections: tuple[str, ...]
+    zones: tuple[str, ...]
+    edited: Scheduled | None = None
+    coming: tuple[datetime, ...] = ()
+    refusal: str = ""
+    field: str = ""
+
+    @property
+    def usual(self) -> tuple[tuple[str, str], ...]:
+        """Lines of cron that people want most, with words."""
+        return USUAL
+
+    @property
+    def due(self) -> int:
+        """How many schedules run."""
+        return sum(not line.schedule.is_paused for line in self.lines)
+
+
+def schedules_page(  # noqa: PLR0913 - what came of the form
+    project: str, zone: tzinfo, *, draft: Draft | None = None, edited: Scheduled | None = None, refusal: str = "",
+    field: str = "",
+) -> SchedulesPage:  # fmt: skip
+    """Return the page. `edited` is the schedule that the form changes, None where it adds one."""
+    shown = draft or (draft_of(edited) if edited is not None else Draft(timezone=str(zone)))
+    return SchedulesPage(
+        lines=tuple(map(_line, schedules.listing(project))),
+        draft=shown,
+        kinds=schedules.kinds(),
+        groups=rule_choice.groups(project, shown.rule),
+        projections=tuple(sorted(known.name for known in projections.registered())),
+        zones=tuple(dict.fromkeys(("UTC", str(zone), shown.timezone))),
+        edited=edited,
+        coming=_coming(shown),
+        refusal=refusal,
+        field=field,
+    )
+
+
+def draft_of(known: Scheduled) -> Draft:
+    """Return a schedule as a form holds it."""
+    given = {name: str(known.arguments.get(name) or "") for name in ("rule", "query", "projection")}
+    return Draft(name=known.name, kind=known.kind, cron=known.cron, timezone=known.timezone, **given)
+
+
+def _coming(draft: Draft) -> tuple[datetime, ...]:
+    if not draft.cron:
+        return ()
+    try:
+        return tuple(schedules.upcoming(draft.cron, timezone=draft.timezone, after=clock.now(), count=_COMING))
+    except ScheduleRefused:
+        return ()
+
+
+def _line(known: Scheduled) -> Line:
+    outcome = known.outcome or {}
+    return Line(
+        schedule=known,
+        what=_what(known),
+        due_us=_us(known.next_due_at),
+        last_us=_us(known.last_due_at),
+        outcome=_outcome(outcome),
+        state=str(outcome.get("status") or ""),
+        job_href=_job_href(known),
+    )
+
+
+def _what(known: Scheduled) -> str:
+    arguments = known.arguments
+    if known.kind == "rebuild":
+        return f"rebuild {arguments.get('projection', '')}"
+    words = f"re-grade by {arguments.get('rule', '')}" if known.kind == "regrade" else known.kind
+    return f"{words}, runs matching {arguments['query']}" if arguments.get("query") else words
+
+
+def _outcome(outcome: Mapping[str, Any]) -> str:
+    if not outcome:
+        return ""
+    if outcome.get("error"):
+        return str(outcome["error"])
+    if "fails" in outcome and "runs" in outcome:
+        newly = outcome.get("newly_failing") or 0
+        more = f", {newly:,} newly" if newly else ""
+        return f"{outcome['fails']:,} of {figures.counted(int(outcome['runs']), 'run')} fail{more}"
+    return ""
+
+
+def _job_href(known: Scheduled) -> str:
+    if known.last_job is None or known.kind != "regrade":
+        return ""
+    return reverse("explorer:regrade", args=[known.last_job])
+
+
+def _us(at: datetime | None) -> int | None:
+    return int(at.timestamp()) * 1_000_000 + at.microsecond if at is not None else None

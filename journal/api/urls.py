@@ -1,0 +1,24 @@
+"""The journal's part of `/api/v1/`. No address ends in a slash."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from journal.api import events, lineage, rules, work
+
+urlpatterns = [
+    path("streams/<str:stream>/events", events.StreamEvents.as_view(), name="stream"),
+    path("events", events.JournalEvents.as_view(), name="events"),
+    path("events/<str:event_id>", events.OneEvent.as_view(), name="event"),
+    path("events/<str:event_id>/causes", lineage.Causes.as_view(), name="causes"),
+    path("events/<str:event_id>/effects", lineage.Effects.as_view(), name="effects"),
+    path("rules", rules.Rules.as_view(), name="rules"),
+    path("bisects", rules.Bisects.as_view(), name="bisects"),
+    path("regrades", rules.Regrades.as_view(), name="regrades"),
+    path("schedules", rules.Schedules.as_view(), name="schedules"),
+    path("jobs/<str:job_id>", work.OneJob.as_view(), name="job"),
+    path("jobs/<str:job_id>/cancel", work.Cancel.as_view(), name="job_cancel"),
+    path("projections", work.Projections.as_view(), name="projections"),
+    path("projections/<str:name>/rebuild", work.Rebuild.as_view(), name="rebuild"),
+    path("status", work.Status.as_view(), name="status"),
+]
