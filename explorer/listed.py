@@ -6,10 +6,10 @@ from typing import Final
 
 from django.db.models import Q
 
-from journal.domain import alerts, job, process
+from journal.domain import alerts, job, process, sealing
 from journal.domain.stream import category
 
-_NOT_RUNS: Final = (alerts.CATEGORY, job.CATEGORY)
+_NOT_RUNS: Final = (alerts.CATEGORY, job.CATEGORY, sealing.CATEGORY)
 
 LISTED: Final = ~(Q(category__in=_NOT_RUNS) | Q(category__startswith=process.CATEGORY_PREFIX))
 """The condition that a `RunSummary` is one; the same as `is_listed`."""

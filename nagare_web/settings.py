@@ -227,6 +227,12 @@ DEFAULT_FROM_EMAIL = CONFIG.email_from
 PUBLIC_URL = CONFIG.public_url
 ALLOW_PRIVATE_WEBHOOKS = CONFIG.allow_private_webhooks
 
+# --- The transparency log ---------------------------------------------------------------------------------------------
+
+SIGNING_KEY = CONFIG.signing_key
+LOG_FOLDER = CONFIG.data_dir
+LOG_HOST = urlsplit(CONFIG.public_url).netloc
+
 # --- Traces -----------------------------------------------------------------------------------------------------------
 
 TRACE_URL = CONFIG.trace_url

@@ -20,7 +20,8 @@ from journal.domain.kept_state import KeptState
 CATEGORY: Final = "alerts"
 ABORTED: Final = "run_aborted"
 TOOL_FAILING: Final = "tool_failing"
-KINDS: Final = (ABORTED, TOOL_FAILING)
+LOG_BROKEN: Final = "log_broken"
+KINDS: Final = (ABORTED, TOOL_FAILING, LOG_BROKEN)
 _NEWEST: Final = 20
 
 

@@ -32,7 +32,7 @@ EVENT = RecordedEvent(
 
 def test_a_leaf_is_the_contracts_envelope() -> None:
     """Key by key; the hash is of a zero byte and the envelope."""
-    envelope = {
+    envelope: dict[str, Any] = {
         "v": 1,
         "project": "default",
         "stream": "agent_run-7",

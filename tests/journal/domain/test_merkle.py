@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -126,13 +127,13 @@ def test_a_thousand_altered_proofs_are_refused(full: Stored) -> None:
         size = random.randrange(2, SIZES + 1)
         index, old = random.randrange(size), random.randrange(1, size)
         with pytest.raises(ProofRefused):
-            check_inclusion(**_altered_inclusion(random, tiles, index, size))  # type: ignore[arg-type]
+            check_inclusion(**_altered_inclusion(random, tiles, index, size))
         with pytest.raises(ProofRefused):
-            check_consistency(**_altered_consistency(random, tiles, old, size))  # type: ignore[arg-type]
+            check_consistency(**_altered_consistency(random, tiles, old, size))
 
 
-def _altered_inclusion(random: Random, tiles: Tiles, index: int, size: int) -> dict[str, object]:
-    proof = {"leaf": LEAVES[index], "index": index, "size": size}
+def _altered_inclusion(random: Random, tiles: Tiles, index: int, size: int) -> dict[str, Any]:
+    proof: dict[str, Any] = {"leaf": LEAVES[index], "index": index, "size": size}
     proof |= {"path": tiles.inclusion(index, size), "root": mth(0, size)}
     match random.choice(["leaf", "root", "path", "longer", "shorter", "index", "size"]):
         case "leaf" | "root" as name:
@@ -146,8 +147,8 @@ def _altered_inclusion(random: Random, tiles: Tiles, index: int, size: int) -> d
     return proof
 
 
-def _altered_consistency(random: Random, tiles: Tiles, old: int, size: int) -> dict[str, object]:
-    proof = {"old": old, "old_root": mth(0, old), "size": size, "root": mth(0, size)}
+def _altered_consistency(random: Random, tiles: Tiles, old: int, size: int) -> dict[str, Any]:
+    proof: dict[str, Any] = {"old": old, "old_root": mth(0, old), "size": size, "root": mth(0, size)}
     proof["path"] = tiles.consistency(old, size)
     match random.choice(["old_root", "root", "path", "longer", "shorter", "old"]):
         case "old_root" | "root" as name:
