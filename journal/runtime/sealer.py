@@ -49,14 +49,24 @@ class LogBroken(Exception):
     """A log does not fit what was signed of it: nothing more may be signed until a person has looked."""
 
 
-def subscription() -> Subscription:
+Tell = Callable[[str], None]
+"""Is given each signed head once it is committed."""
+
+
+def subscription(tell: Tell | None = None) -> Subscription:
     """Return the subscription that seals. It stops rather than leave an event out."""
-    return Subscription(name=NAME, handle=seal, batch=BATCH, policy=stop_at)
+    return Subscription(name=NAME, handle=partial(seal, tell=tell), batch=BATCH, policy=stop_at)
 
 
 def run(*, stop: threading.Event, wakeups: Callable[[], Iterable[None]], holder: str | None = None) -> None:
-    """Seal until `stop`, whenever the lease is ours."""
-    follow(subscription, lease_name=LEASE, wakeups=partial(_paced, wakeups, stop), stop=stop, holder=holder)
+    """Seal until `stop`, whenever the lease is ours. Each head also goes into the process's log: a copy elsewhere."""
+    follow(
+        partial(subscription, _say), lease_name=LEASE, wakeups=partial(_paced, wakeups, stop), stop=stop, holder=holder
+    )
+
+
+def _say(note: str) -> None:
+    log.info("sealed", checkpoint=note)
 
 
 def _paced(wakeups: Callable[[], Iterable[None]], stop: threading.Event) -> Iterator[None]:
@@ -84,7 +94,7 @@ def catch_up() -> bool:
 # --- A batch --------------------------------------------------------------------------------------------------------
 
 
-def seal(events: Sequence[RecordedEvent]) -> None:
+def seal(events: Sequence[RecordedEvent], *, tell: Tell | None = None) -> None:
     """Seal events, which come in position order, inside the caller's transaction."""
     of_project: dict[str, list[RecordedEvent]] = {}
     for event in events:
@@ -93,10 +103,10 @@ def seal(events: Sequence[RecordedEvent]) -> None:
         found = log_rows.newest(project) or _opened(project, epoch=1)
         fresh = [event for event in theirs if event.position > found.position]
         if fresh and not found.broken and not _is_behind(found, before=fresh[0].position):
-            _seal(found, fresh)
+            _seal(found, fresh, tell)
 
 
-def _seal(found: Log, events: Sequence[RecordedEvent]) -> None:
+def _seal(found: Log, events: Sequence[RecordedEvent], tell: Tell | None = None) -> None:
     try:
         frontier = checked(found)
     except LogBroken as broken:
@@ -110,13 +120,9 @@ def _seal(found: Log, events: Sequence[RecordedEvent]) -> None:
     signed = Checkpoint(origin=found.origin, size=growth.frontier.size, root=growth.frontier.root)
     note = sign(signed, [log_keys.in_use().keyring().current])
     log_rows.write_head(found, signed, note=note, position=position)
-    transaction.on_commit(partial(_keep, note), robust=True)
-
-
-def _keep(note: str) -> None:
-    """Leave copies of the head outside the database: in a file, and in the log of the process."""
-    log_heads.in_use().keep(note)
-    log.info("sealed", checkpoint=note)
+    transaction.on_commit(partial(log_heads.in_use().keep, note), robust=True)
+    if tell is not None:
+        transaction.on_commit(partial(tell, note), robust=True)
 
 
 def checked(found: Log) -> Frontier:
