@@ -58,7 +58,8 @@ def check_project(project: str, *, previous: str | None = None) -> Checked:
     log = log_rows.newest(project)
     if log is None:
         waiting = EventRow.objects.filter(project=project).count()
-        nothing = Check(name="sealed", is_good=None, words=f"no event is sealed yet; {waiting:,} wait for the sealer")
+        words = f"no event is sealed yet; {waiting:,} wait for the sealer" if waiting else "no events, none sealed"
+        nothing = Check(name="events", is_good=None if waiting else True, words=words)
         return Checked(project=project, origin=None, size=0, unsealed=waiting, checks=(nothing,))
     unsealed = EventRow.objects.filter(project=project, position__gt=log.position).count()
     checks = [*_head(log), *_events(log), *_outside(log)]

@@ -11,7 +11,7 @@ from journal.access.projects import ensure_project
 from journal.errors import Refused
 from journal.management.base import Command as Base
 from journal.models import Project
-from journal.runtime import log_check, sealer
+from journal.runtime import log_check, log_rows, sealer
 from journal.runtime.log_check import Checked
 
 BAD, UNCHECKED = 1, 2
@@ -65,7 +65,9 @@ def _verdict(found: list[Checked]) -> bool | None:
 
 
 def _projects() -> list[str]:
-    return list(Project.objects.order_by("slug").values_list("slug", flat=True))
+    """Every project that there is or that a log says there was."""
+    known = set(Project.objects.values_list("slug", flat=True)) | {log.project for log in log_rows.all_newest()}
+    return sorted(known)
 
 
 def _read(path: Path | None) -> str | None:
