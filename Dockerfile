@@ -14,6 +14,7 @@ COPY --from=packages /opt/nagare /opt/nagare
 COPY manage.py /srv/nagare/
 COPY nagare_web /srv/nagare/nagare_web
 COPY explorer /srv/nagare/explorer
+COPY audits /srv/nagare/audits
 COPY journal /srv/nagare/journal
 COPY templates /srv/nagare/templates
 COPY static /srv/nagare/static

@@ -30,6 +30,7 @@ ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
 INSTALLED_APPS = [
     "nagare_web",
     "explorer",
+    "audits",
     "journal",
     "channels",
     "django_htmx",

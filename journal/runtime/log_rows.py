@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from django.db.models.functions import Now
@@ -11,6 +12,7 @@ from journal.domain.merkle import HASH_BYTES, TILE_WIDTH, Frontier, Tiles
 from journal.domain.note import Checkpoint, Proof
 from journal.errors import JournalError
 from journal.models import EventRow, Log, LogHead, LogTile
+from journal.runtime import census
 
 
 class NotSealed(JournalError):
@@ -136,3 +138,25 @@ def proof_of(log: Log, position: int, *, under: LogHead | None = None) -> Proof 
         return None
     path = tiles(log, size=under.size).inclusion(place.index)
     return Proof(index=place.index, path=tuple(path), note=under.note)
+
+
+def indexes_of(log: Log, positions: Sequence[int]) -> dict[int, int]:
+    """Return the places in a log of the events at these positions, each batch of the sealer counted once.
+
+    One that is not sealed, or is not there, is left out.
+    """
+    found: dict[int, int] = {}
+    wanted = sorted(positions)
+    heads = LogHead.objects.filter(log=log).order_by("size").values_list("position", "size").iterator(chunk_size=2_000)
+    after = first = at = 0
+    for until, size in heads:
+        upper = bisect_right(wanted, until, lo=at)
+        if upper > at:
+            within = census.positions_between(log.project, after=after, until=until)
+            place = {position: first + index for index, position in enumerate(within)}
+            found |= {position: place[position] for position in wanted[at:upper] if position in place}
+            at = upper
+        if at == len(wanted):
+            break
+        after, first = until, size
+    return found
