@@ -11,6 +11,7 @@ import hashlib
 import io
 import zipfile
 from collections import Counter
+from datetime import datetime
 from importlib import resources
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     selection: Selection
     note: str
+    sealed_at: datetime
     checkpoint: Checkpoint
     previous: str
     places: dict[str, int]
@@ -83,6 +85,7 @@ def gather(query: Query, *, previous: str = "") -> Evidence:
     return Evidence(
         selection=selection,
         note=head.note,
+        sealed_at=head.sealed_at,
         checkpoint=checkpoint,
         previous=previous,
         places=places,

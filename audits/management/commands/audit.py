@@ -17,7 +17,7 @@ from journal.errors import Refused
 from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, wrong_usage
 
-KINDS = {".zip": "bundle"}
+KINDS = (".pdf", ".zip")
 
 
 class Command(Base):
@@ -43,7 +43,10 @@ class Command(Base):
             "--purpose", metavar="TEXT", default="", help="what for; kept with the record of this audit"
         )
         parser.add_argument("--previous", metavar="FILE", type=Path, help="a checkpoint that the log has to go on from")
-        parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="where to write it: .zip")
+        parser.add_argument(
+            "--out", metavar="FILE", type=Path, required=True, help="where to write it: .pdf, or .zip for the bundle"
+        )
+        parser.add_argument("--unsigned", action="store_true", help="leave the PDF's own signature out")
         add_project_argument(parser)
 
     def run(self, **options: Any) -> None:
@@ -55,9 +58,9 @@ class Command(Base):
         query = Query(project=ensure_project(options["project"]).slug, **{name: options[name] for name in names})
         previous = _read(options["previous"])
         evidence = making.gathered(query, previous=previous)
-        content = making.bundle(evidence)
+        content = _made(out, evidence, options)
         _write(out, content)
-        making.record(evidence, file=out.name, content=content, by="nagare audit", purpose=options["purpose"])
+        making.record(evidence, file=out.name, content=content, by=BY, purpose=options["purpose"])
         if options["json"]:
             self.print_json(_document(out, evidence, content))
             return
@@ -66,6 +69,16 @@ class Command(Base):
         self.say(f"{counts.covered:,} of {counts.in_period:,} events of the period, in {runs:,} runs")
         self.say(f"under {evidence.checkpoint.origin} at {evidence.checkpoint.size:,} events")
         self.say(f"{out}  SHA-256 {hashlib.sha256(content).hexdigest()}")
+
+
+BY = "nagare audit"
+
+
+def _made(out: Path, evidence: Evidence, options: dict[str, Any]) -> bytes:
+    if out.suffix.lower() == ".zip":
+        return making.bundle(evidence)
+    made = making.pdf(evidence, by=BY, purpose=options["purpose"])
+    return made if options["unsigned"] else making.signed(made)
 
 
 def _document(out: Path, evidence: Evidence, content: bytes) -> dict[str, Any]:
