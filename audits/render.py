@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -67,11 +68,15 @@ def pdf(report: Report, files: Mapping[str, bytes]) -> bytes:
     fetcher = _denying(weasyprint)
     text = html(report)
     document = weasyprint.HTML(string=_printable(weasyprint, text), url_fetcher=fetcher, base_url=None)
-    made: bytes = document.write_pdf(
-        **_VARIANT,
-        pdf_identifier=hashlib.sha256(files["manifest.json"]).digest()[:16],
-        attachments=[_attached(weasyprint, name, content, report.as_of, fetcher) for name, content in files.items()],
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the library leaves its own colour profile open
+        made: bytes = document.write_pdf(
+            **_VARIANT,
+            pdf_identifier=hashlib.sha256(files["manifest.json"]).digest()[:16],
+            attachments=[
+                _attached(weasyprint, name, content, report.as_of, fetcher) for name, content in files.items()
+            ],
+        )
     return made
 
 
@@ -124,6 +129,8 @@ def available() -> str:
 def _weasyprint() -> Any:
     try:
         import weasyprint  # noqa: PLC0415 - loads libraries of the system, which may be missing
+
+        logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)
     except (ImportError, OSError) as error:
         raise PdfUnavailable(reason=str(error).splitlines()[0][:200]) from error
     return weasyprint
