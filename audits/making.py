@@ -52,13 +52,13 @@ def made_report(evidence: Evidence, *, by: str, purpose: str = "") -> Report:
     return report(evidence, asked, checks=list(_checks(evidence)))
 
 
-def pdf(evidence: Evidence, *, by: str, purpose: str = "") -> bytes:
+def pdf(evidence: Evidence, *, by: str, purpose: str = "", on_page: render.OnPage | None = None) -> bytes:
     """Return the report as PDF, unsigned: the same bytes for the same evidence, asker and purpose.
 
     Raises:
         PdfUnavailable: the machine lacks what pages are laid out with.
     """
-    return render.pdf(made_report(evidence, by=by, purpose=purpose), evidence.files)
+    return render.pdf(made_report(evidence, by=by, purpose=purpose), evidence.files, on_page=on_page)
 
 
 def signed(made: bytes) -> bytes:
@@ -103,8 +103,10 @@ def _earlier(evidence: Evidence) -> Iterator[Fact]:
             yield Fact(name=f"{event.recorded_at:%Y-%m-%d %H:%M} UTC", value=words)
 
 
-def record(evidence: Evidence, *, file: str, content: bytes, by: str, purpose: str = "") -> str:
-    """Journal that an audit was handed over. Returns the event's id."""
+def record(  # noqa: PLR0913 - what is said of an audit
+    evidence: Evidence, *, file: str, content: bytes, by: str, purpose: str = "", event_id: str | None = None
+) -> str:
+    """Journal that an audit was handed over. Returns the event's id; the same one again is the same event."""
     query = evidence.selection.query
     made = AuditMade(
         query=query.to_json(),
@@ -115,7 +117,9 @@ def record(evidence: Evidence, *, file: str, content: bytes, by: str, purpose: s
         by=by,
         purpose=purpose,
     )
-    event = EventData(type=_MADE, data=codec.encode(made), metadata=codec.encode(Metadata(actor=f"user:{by}")))
+    event = EventData(
+        id=event_id, type=_MADE, data=codec.encode(made), metadata=codec.encode(Metadata(actor=f"user:{by}"))
+    )
     appended = get_store(query.project).append(stream_of(query.project), [event], expected_version=ANY_VERSION)
     return appended.ids[0]
 

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -33,6 +33,10 @@ _MIME: Final = {
 }
 
 
+OnPage = Callable[[int], None]
+_LAYOUT: Final = re.compile(r"Creating layout - Page (\d+)")
+
+
 class PdfUnavailable(JournalError):
     """The machine lacks what pages are laid out with; everything but the PDF works."""
 
@@ -46,7 +50,12 @@ class PdfUnavailable(JournalError):
 
 def html(report: Report) -> str:
     """Return the report as a page of its own: what the browser shows and what becomes the PDF."""
-    return render_to_string("audits/report/page.html", {"report": report, "styles": styles(), "chart": chart(report)})
+    return render_to_string("audits/report/page.html", shown(report) | {"styles": styles()})
+
+
+def shown(report: Report) -> dict[str, Any]:
+    """Return what the report's template is given; without `styles` it links to them, as a page in a browser has to."""
+    return {"report": report, "chart": chart(report)}
 
 
 @cache
@@ -58,8 +67,10 @@ def styles() -> str:
     return Path(found).read_text()
 
 
-def pdf(report: Report, files: Mapping[str, bytes]) -> bytes:
+def pdf(report: Report, files: Mapping[str, bytes], *, on_page: OnPage | None = None) -> bytes:
     """Return the report as PDF/A-3a, tagged, with the evidence attached.
+
+    `on_page` is told each page as it is laid out; what it raises stops the work.
 
     Raises:
         PdfUnavailable: Pango is not installed.
@@ -68,7 +79,7 @@ def pdf(report: Report, files: Mapping[str, bytes]) -> bytes:
     fetcher = _denying(weasyprint)
     text = html(report)
     document = weasyprint.HTML(string=_printable(weasyprint, text), url_fetcher=fetcher, base_url=None)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _telling(on_page):
         warnings.simplefilter("ignore", ResourceWarning)  # the library leaves its own colour profile open
         made: bytes = document.write_pdf(
             **_VARIANT,
@@ -88,7 +99,7 @@ _NOTDEF: Final = re.compile(r"\(U\+([0-9A-F]{4,6})\)")
 def _printable(weasyprint: Any, text: str) -> str:
     """Put its code in the place of each character that no installed font has: an empty box would say nothing of it."""
     marks = sorted({mark for mark in text if mark > _ASCII})
-    with _warnings() as said:
+    with _warnings() as said, _telling(None):
         page = f"<style>{styles()}</style>{''.join(f'<p>{escape(mark)}</p>' for mark in marks)}"
         weasyprint.HTML(string=page, url_fetcher=_denying(weasyprint), base_url=None).write_pdf()
     missing = {int(code, 16) for message in said for code in _NOTDEF.findall(message)}
@@ -117,6 +128,31 @@ def _warnings() -> Iterator[list[str]]:
         logger.propagate = before
 
 
+@contextmanager
+def _telling(on_page: OnPage | None) -> Iterator[None]:
+    """Hand on what the layout says of its progress, in place of logging it."""
+
+    class Teller(logging.Handler):
+        """Reads the page's number out of the message."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            found = _LAYOUT.search(record.getMessage())
+            if found and on_page is not None:
+                on_page(int(found[1]))
+
+    logger, teller = logging.getLogger("weasyprint.progress"), Teller()
+    before = (logger.level, logger.propagate)
+    logger.addHandler(teller)
+    logger.setLevel(logging.INFO if on_page else logging.WARNING)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(teller)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
 def available() -> str:
     """Return why PDFs cannot be made here; empty where they can."""
     try:
@@ -129,8 +165,6 @@ def available() -> str:
 def _weasyprint() -> Any:
     try:
         import weasyprint  # noqa: PLC0415 - loads libraries of the system, which may be missing
-
-        logging.getLogger("weasyprint.progress").setLevel(logging.WARNING)
     except (ImportError, OSError) as error:
         raise PdfUnavailable(reason=str(error).splitlines()[0][:200]) from error
     return weasyprint

@@ -10,6 +10,7 @@ from nagare_web import health
 
 urlpatterns = [
     path("", include("explorer.urls")),
+    path("", include("audits.urls")),
     path(
         "accounts/login/",
         public(auth.LoginView.as_view(redirect_authenticated_user=True)),

@@ -32,6 +32,6 @@ def _spelled(mark: str) -> str:
 
 
 @register.filter
-def counted(number: int) -> str:
+def figure(number: int) -> str:
     """Show a count with its thousands apart."""
     return f"{number:,}"
