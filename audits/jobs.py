@@ -12,13 +12,16 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+import msgspec
 import structlog
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from audits import making, render, signing
 from audits.bundle import Evidence
+from audits.events import AuditMade
 from audits.selection import Query
+from journal.domain import codec
 from journal.errors import JournalError
 from journal.runtime import job as jobs
 
@@ -27,6 +30,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 KIND: Final = "audit"
 BUNDLE: Final = "bundle.zip"
 REPORT: Final = "report.pdf"
+TOLD: Final = "told.json"
+"""What is said of the files: kept after them, and not handed out."""
+
 _NAMESPACE: Final = UUID("f2b81d1e-8a57-5b0c-9c1e-3f6f0a8c2d11")
 
 
@@ -85,18 +91,27 @@ def run(job_id: str) -> None:
 
 
 def _made(job: Any, *, on_page: Callable[[int], None]) -> dict[str, Any]:
-    query, asked = query_of(job), job.arguments
-    evidence = making.gathered(query, previous=asked["previous"])
-    files = {BUNDLE: _kept(job, BUNDLE, lambda: making.bundle(evidence))}
+    """Make what is not there yet: the files with what is told of them, then the event, each once."""
+    if not default_storage.exists(place(job.id, TOLD)):
+        _make(job, on_page=on_page)
+    with default_storage.open(place(job.id, TOLD)) as file:
+        told: dict[str, Any] = msgspec.json.decode(file.read())
+    made = msgspec.convert(told.pop("event"), AuditMade)
+    making.tell(job.project_id, made, event_id=str(uuid5(_NAMESPACE, job.id)))
+    return told
+
+
+def _make(job: Any, *, on_page: Callable[[int], None]) -> None:
+    """Keep the files. What is told of them is kept last: an attempt that died before that is made again, whole."""
+    asked, evidence = job.arguments, making.gathered(query_of(job), previous=job.arguments["previous"])
+    files = {BUNDLE: making.bundle(evidence)}
     missing = render.available()
     if not missing:
-        files[REPORT] = _kept(job, REPORT, lambda: _report(evidence, asked, on_page))
-    told = files.get(REPORT, files[BUNDLE])
-    event_id = str(uuid5(_NAMESPACE, job.id))
+        files[REPORT] = _report(evidence, asked, on_page)
     name = REPORT if REPORT in files else BUNDLE
-    making.record(evidence, file=name, content=told, by=asked["by"], purpose=asked["purpose"], event_id=event_id)
+    event = making.made_of(evidence, file=name, content=files[name], by=asked["by"], purpose=asked["purpose"])
     found = making.made_report(evidence, by=asked["by"], purpose=asked["purpose"])
-    return {
+    told = {
         "good": found.is_good,
         "events": len(evidence.selection.events),
         "runs": len(found.runs),
@@ -107,7 +122,11 @@ def _made(job: Any, *, on_page: Callable[[int], None]) -> dict[str, Any]:
         "log": {"origin": evidence.checkpoint.origin, "size": evidence.checkpoint.size},
         "no_pdf": missing,
         "files": {name: _described(content) for name, content in files.items()},
+        "event": event,
     }
+    for name, content in (files | {TOLD: codec.encode(told)}).items():
+        default_storage.delete(place(job.id, name))
+        default_storage.save(place(job.id, name), ContentFile(content))
 
 
 def _report(evidence: Evidence, asked: dict[str, Any], on_page: Callable[[int], None]) -> bytes:
@@ -116,17 +135,6 @@ def _report(evidence: Evidence, asked: dict[str, Any], on_page: Callable[[int], 
         return making.signed(made)
     except signing.SigningUnavailable:
         return made
-
-
-def _kept(job: Any, name: str, make: Callable[[], bytes]) -> bytes:
-    """Return a file of the audit: the one that an earlier attempt kept, else one made and kept now."""
-    path = place(job.id, name)
-    if default_storage.exists(path):
-        with default_storage.open(path) as file:
-            return bytes(file.read())
-    content = make()
-    default_storage.save(path, ContentFile(content))
-    return content
 
 
 def place(job_id: str, name: str) -> str:

@@ -103,13 +103,16 @@ def _earlier(evidence: Evidence) -> Iterator[Fact]:
             yield Fact(name=f"{event.recorded_at:%Y-%m-%d %H:%M} UTC", value=words)
 
 
-def record(  # noqa: PLR0913 - what is said of an audit
-    evidence: Evidence, *, file: str, content: bytes, by: str, purpose: str = "", event_id: str | None = None
-) -> str:
-    """Journal that an audit was handed over. Returns the event's id; the same one again is the same event."""
-    query = evidence.selection.query
-    made = AuditMade(
-        query=query.to_json(),
+def record(evidence: Evidence, *, file: str, content: bytes, by: str, purpose: str = "") -> str:
+    """Journal that an audit was handed over. Returns the event's id."""
+    made = made_of(evidence, file=file, content=content, by=by, purpose=purpose)
+    return tell(evidence.selection.query.project, made)
+
+
+def made_of(evidence: Evidence, *, file: str, content: bytes, by: str, purpose: str = "") -> AuditMade:
+    """Return what is journalled of an audit."""
+    return AuditMade(
+        query=evidence.selection.query.to_json(),
         events=len(evidence.selection.events),
         checkpoint=evidence.note,
         file=file,
@@ -117,10 +120,13 @@ def record(  # noqa: PLR0913 - what is said of an audit
         by=by,
         purpose=purpose,
     )
-    event = EventData(
-        id=event_id, type=_MADE, data=codec.encode(made), metadata=codec.encode(Metadata(actor=f"user:{by}"))
-    )
-    appended = get_store(query.project).append(stream_of(query.project), [event], expected_version=ANY_VERSION)
+
+
+def tell(project: str, made: AuditMade, *, event_id: str | None = None) -> str:
+    """Journal an audit; the same id again is the same event. Returns the event's id."""
+    metadata = codec.encode(Metadata(actor=f"user:{made.by}"))
+    event = EventData(id=event_id, type=_MADE, data=codec.encode(made), metadata=metadata)
+    appended = get_store(project).append(stream_of(project), [event], expected_version=ANY_VERSION)
     return appended.ids[0]
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, time
 from typing import Any, Final
 
 from audits import jobs, render
+from audits.models import PROJECTION
 from audits.selection import AuditRefused, Query, Selection, select
-from journal.runtime import log_rows
+from journal.runtime import log_rows, projection
 
 _LONGEST: Final = 200
 
@@ -141,6 +142,7 @@ def page(project: str, draft: Draft, *, refusal: str = "") -> Page:
     found = None
     if draft.value and not refusal:
         try:
+            projection.catch_up(projection.named(PROJECTION), patience_s=0)  # where nobody follows the journal
             found = select(draft.query(project), up_to=log.position if log else 0)
         except AuditRefused as refused:
             refusal = str(refused)

@@ -77,7 +77,7 @@ def test_what_an_audit_would_cover_is_told_before_it_is_made(journal: None) -> N
     """And nothing is written for it."""
     client = signed_in(Role.AUDITOR)
     page = client.get("/audits/?kind=subject&value=user-42").content.decode()
-    assert "8 in 2 runs" in page, page
+    assert "8 in 2 runs" in page
     assert "Of runs that name somebody else</dt><dd>4" in page
     assert "No audit was made here yet" in page
     assert client.get("/audits/?subject=user-42").content.decode().count("8 in 2 runs") == 1
