@@ -8,12 +8,17 @@ RUN python -m venv /opt/nagare \
 
 FROM python:3.13-slim-bookworm
 
+# What lays out PDFs, and letters for most of the scripts they may hold.
+RUN apt-get update && apt-get install -y --no-install-recommends libpangoft2-1.0-0 fonts-noto-core \
+ && rm -rf /var/lib/apt/lists/*
+
 # A number, so that an engine that insists on another user than root can tell it is one.
 RUN useradd --system --uid 10001 --home-dir /var/lib/nagare --create-home nagare
 COPY --from=packages /opt/nagare /opt/nagare
 COPY manage.py /srv/nagare/
 COPY nagare_web /srv/nagare/nagare_web
 COPY explorer /srv/nagare/explorer
+COPY audits /srv/nagare/audits
 COPY journal /srv/nagare/journal
 COPY templates /srv/nagare/templates
 COPY static /srv/nagare/static

@@ -83,11 +83,12 @@ unit: install ## The quick tests
 	@$(BIN)/python -m pytest -m "not e2e and not slow" --quiet
 
 # The tests start servers of their own. What is not installed and cannot be is skipped by name.
-SERVER_PACKAGES := postgresql mariadb-server redis-server libmariadb-dev pkg-config gcc python3-dev
+SERVER_PACKAGES := postgresql mariadb-server redis-server libmariadb-dev pkg-config gcc python3-dev \
+	libpangoft2-1.0-0 fonts-dejavu-core poppler-utils
 
 $(VENV)/.servers: requirements-mysql.lock | $(VENV)/.dev
 	@if [ "$(DEBIAN_ROOT)" = yes ] && ! dpkg -s $(SERVER_PACKAGES) >/dev/null 2>&1; then \
-		echo "Installing PostgreSQL, MariaDB and Redis for the tests"; \
+		echo "Installing PostgreSQL, MariaDB and Redis for the tests, and what lays out PDFs"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SERVER_PACKAGES) >/dev/null; fi
 	@if pkg-config --exists mysqlclient libmariadb mariadb 2>/dev/null || command -v mariadb_config mysql_config >/dev/null; then \
 		$(PIP_INSTALL) --no-deps -r requirements-mysql.lock; \

@@ -6,7 +6,7 @@ DATA_FOLDERS = ("templates", "static")
 
 setup(
     packages=[
-        *find_namespace_packages(include=["nagare_web*", "explorer*", "journal*"]),
+        *find_namespace_packages(include=["nagare_web*", "explorer*", "audits*", "journal*"]),
         *(f"nagare_web.{folder}" for folder in DATA_FOLDERS),
         *(f"nagare_web.{folder}.{inner}" for folder in DATA_FOLDERS for inner in find_namespace_packages(folder)),
     ],

@@ -6,7 +6,7 @@ from typing import Final
 
 from django.db.models import Q
 
-from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule
+from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule, sealing
 from journal.domain.stream import category
 
 _NOT_RUNS: Final = (
@@ -16,6 +16,8 @@ _NOT_RUNS: Final = (
     notes.CATEGORY,
     saved_rule.CATEGORY,
     schedule.CATEGORY,
+    sealing.CATEGORY,
+    sealing.AUDITS,
 )
 
 LISTED: Final = ~(Q(category__in=_NOT_RUNS) | Q(category__startswith=process.CATEGORY_PREFIX))

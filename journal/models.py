@@ -454,3 +454,61 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.cron}"
+
+
+class Log(models.Model):
+    """A project's transparency log at its newest head. `epoch` rises where one cannot go on and another begins."""
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.CharField(max_length=64)
+    epoch = models.PositiveIntegerField(default=1)
+    origin = models.CharField(max_length=300)
+    size = models.PositiveBigIntegerField(default=0)
+    position = models.BigIntegerField(default=0)
+    frontier = models.BinaryField(default=b"")
+    broken = models.TextField(default="")
+    opened_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "journal_log"
+        constraints = [models.UniqueConstraint(fields=["project", "epoch"], name="journal_log_epoch")]
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.size}"
+
+
+class LogHead(models.Model):
+    """A signed checkpoint of a log, and the position of the last event under it."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, db_index=False, related_name="heads")
+    size = models.PositiveBigIntegerField()
+    position = models.BigIntegerField()
+    root = models.BinaryField()
+    note = models.TextField()
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "journal_log_head"
+        constraints = [models.UniqueConstraint(fields=["log", "size"], name="journal_log_head_size")]
+        indexes = [models.Index(fields=["log", "position"], name="journal_log_head_position")]
+
+    def __str__(self) -> str:
+        return f"{self.log_id} at {self.size}"
+
+
+class LogTile(models.Model):
+    """Up to 256 hashes of one level of a log's tree, 32 bytes each; a partial one is widened in place."""
+
+    id = models.BigAutoField(primary_key=True)
+    log = models.ForeignKey(Log, on_delete=models.PROTECT, db_index=False, related_name="tiles")
+    level = models.PositiveSmallIntegerField()
+    index = models.PositiveBigIntegerField()
+    hashes = models.BinaryField()
+
+    class Meta:
+        db_table = "journal_log_tile"
+        constraints = [models.UniqueConstraint(fields=["log", "level", "index"], name="journal_log_tile_place")]
+
+    def __str__(self) -> str:
+        return f"{self.log_id}: {self.level}/{self.index}"

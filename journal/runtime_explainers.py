@@ -1,8 +1,8 @@
-"""Explainers for what the runtime records of its own work: alerts, jobs and processes."""
+"""Explainers for what the runtime records of its own work: alerts, jobs, processes and the log."""
 
 from __future__ import annotations
 
-from journal.domain import alerts, job, notes, process, saved_rule, schedule
+from journal.domain import alerts, job, notes, process, saved_rule, schedule, sealing
 from journal.domain.explain import Explanation, explains
 from journal.domain.text import amount, clip, plain
 
@@ -159,3 +159,24 @@ def schedule_ended(event: schedule.Ended) -> Explanation:
     changed = f", {event.changed_by:+,} since last time" if event.changed_by else ""
     error = f": {event.error}" if event.error else ""
     return Explanation(title="Ended", summary=f"Job {event.job} is {event.status}{error}{counted}{changed}")
+
+
+@explains(sealing.KeyRotated)
+def key_rotated(event: sealing.KeyRotated) -> Explanation:
+    """Say which key signs from here on."""
+    return Explanation(
+        title="The log's key was replaced",
+        summary=f"Checkpoints past {event.size:,} leaves are signed by another key, which the former one signed",
+        detail=f"now     {event.vkey}\nbefore  {event.previous_vkey}",
+    )
+
+
+@explains(sealing.LogReopened)
+def log_reopened(event: sealing.LogReopened) -> Explanation:
+    """Say which log ended, and why."""
+    by = f" by {event.by}" if event.by else ""
+    return Explanation(
+        title="Another log was opened",
+        summary=f"The log {event.origin} ended, and another one was begun{by}: {event.reason}",
+        detail=event.checkpoint,
+    )

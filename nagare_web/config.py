@@ -19,6 +19,7 @@ import dj_database_url
 from environs import EnvError, FileAwareEnv
 
 from journal.errors import ConfigurationRefused
+from journal.runtime import log_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,7 @@ class Config:
     email_from: str
     allow_private_webhooks: bool
     api_rate: int
+    signing_key: str | None = dataclasses.field(repr=False)
     given: frozenset[str]
     """Names of the variables that were set, without the prefix: the rest are defaults."""
 
@@ -122,6 +124,7 @@ def read() -> Config:
         email_from=_text(env, "EMAIL_FROM") or "nagare@localhost",
         allow_private_webhooks=_parsed(env.bool, "ALLOW_PRIVATE_WEBHOOKS", default=False),
         api_rate=_api_rate(),
+        signing_key=_signing_key(_text(env, "SIGNING_KEY")),
         given=_given(),
     )
 
@@ -269,6 +272,13 @@ def _secret_key(value: str | None, data_dir: Path) -> str:
         return _generated_secret_key(data_dir / "secret_key")
     if len(value) < SHORTEST_SECRET_KEY:
         raise _refused("SECRET_KEY", f"has {len(value)} characters; at least {SHORTEST_SECRET_KEY} are needed")
+    return value
+
+
+def _signing_key(value: str | None) -> str | None:
+    """Return the private key of the log as it was given; where none is, one is made in `data_dir` on first use."""
+    if value is not None:
+        log_keys.parse_signer(value)
     return value
 
 

@@ -30,6 +30,7 @@ ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
 INSTALLED_APPS = [
     "nagare_web",
     "explorer",
+    "audits",
     "journal",
     "channels",
     "django_htmx",
@@ -247,6 +248,12 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["journal.api.schema.add_components"],
     "SERVE_INCLUDE_SCHEMA": False,
 }
+
+# --- The transparency log ---------------------------------------------------------------------------------------------
+
+SIGNING_KEY = CONFIG.signing_key
+LOG_FOLDER = CONFIG.data_dir
+LOG_HOST = urlsplit(CONFIG.public_url).netloc
 
 # --- Traces -----------------------------------------------------------------------------------------------------------
 

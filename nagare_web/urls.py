@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/schema/", api_docs.schema, name="api_schema"),
     path("api/docs/", api_docs.page, name="api_docs"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("", include("audits.urls")),
     path(
         "accounts/login/",
         public(auth.LoginView.as_view(redirect_authenticated_user=True)),

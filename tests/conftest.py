@@ -11,7 +11,7 @@ import pytest
 from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import HealthCheck, settings
 
-from journal.runtime import pulse
+from journal.runtime import log_heads, pulse
 from journal.store import listeners
 from tests.databases import server
 
@@ -61,6 +61,12 @@ def _appends_tell_nobody() -> Any:
     patch.setattr(listeners, "_listeners", [])
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_heads_outlive_a_test() -> None:
+    """Keep no heads of logs in files: each test's database would look as if it were put back to an earlier day."""
+    log_heads.use(log_heads.Heads(None))
 
 
 @pytest.fixture(autouse=True)

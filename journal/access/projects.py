@@ -46,6 +46,11 @@ def add_project(slug: str, *, name: str = "") -> Project:
     return project
 
 
+def slugs() -> list[str]:
+    """Return every project's slug."""
+    return list(Project.objects.order_by("slug").values_list("slug", flat=True))
+
+
 def ensure_project(slug: str) -> Project:
     """Return the project, making the default one where it is asked for first.
 

@@ -21,7 +21,8 @@ CATEGORY: Final = "alerts"
 ABORTED: Final = "run_aborted"
 TOOL_FAILING: Final = "tool_failing"
 FAILING_CHANGED: Final = "failing_changed"
-KINDS: Final = (ABORTED, TOOL_FAILING, FAILING_CHANGED)
+LOG_BROKEN: Final = "log_broken"
+KINDS: Final = (ABORTED, TOOL_FAILING, FAILING_CHANGED, LOG_BROKEN)
 _NEWEST: Final = 20
 
 

@@ -64,6 +64,14 @@ def dispatches_for(event: RecordedEvent, webhooks: Sequence[Webhook], *, now: da
     return resolved(event.project, [source], wanted, now_us=int(now.timestamp() * 1_000_000))
 
 
+def ask(event: RecordedEvent, raised: Raised, *, now: datetime) -> None:
+    """Ask for an alert that no event calls for by itself, inside the caller's transaction; once an event and stream."""
+    target = alerts.stream_of(now)
+    wanted = NewDispatch(effect=ALERT, target=target, payload=codec.encode(raised))
+    source = EventData(type=event.type, data=event.data, id=event.id)
+    outbox.put(resolved(event.project, [source], [wanted], now_us=int(now.timestamp() * 1_000_000)))
+
+
 def is_news(event: RecordedEvent) -> bool:
     """Whether the event is of now, as far as the event itself says: an import of last year's runs is not."""
     return event.meta.time == "recorded" and event.recorded_at - event.occurred_at <= NEWS_FOR

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from journal.domain.text import amount
-from journal.runtime import alerting, status_leases, status_reading, status_work
+from journal.runtime import alerting, status_leases, status_reading, status_seal, status_work
 from journal.runtime import horizon as horizons
 from journal.runtime.status_lines import (
     Alarm,
@@ -22,6 +22,7 @@ from journal.runtime.status_lines import (
     ProcessLine,
     ProjectionLine,
     Scope,
+    SealLine,
     SubscriptionLine,
     sentence,
     span,
@@ -40,8 +41,8 @@ from journal.store import every_project
 
 __all__ = [
     "Alarm", "DispatchLine", "EffectLine", "HorizonLine", "JobLine", "LeaseLine", "OutboxLine", "ParkedLine",
-    "ProcessLine", "ProjectionLine", "Sample", "Scope", "Status", "SubscriptionLine", "dispatches", "dispatches_of",
-    "horizon", "in_words", "is_dispatch_of", "parked_event", "parked_events", "read", "span",
+    "ProcessLine", "ProjectionLine", "Sample", "Scope", "SealLine", "Status", "SubscriptionLine", "dispatches",
+    "dispatches_of", "horizon", "in_words", "is_dispatch_of", "parked_event", "parked_events", "read", "span",
 ]  # fmt: skip
 
 
@@ -56,6 +57,7 @@ class Words:
     projections: str
     processes: str
     jobs: str
+    seal: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +74,7 @@ class Status:
     outbox: OutboxLine
     processes: tuple[ProcessLine, ...]
     jobs: tuple[JobLine, ...]
+    seal: tuple[SealLine, ...]
 
     @property
     def sample(self) -> Sample:
@@ -96,10 +99,11 @@ def read(scope: Scope | None = None, *, since: Sample | None = None, now: dateti
     projections = status_reading.read_models(reading, jobs)
     outbox = status_work.outbox_line(scope, now=held.now)
     processes = status_work.process_lines(scope, marks)
+    seal = status_seal.lines(scope, now=held.now)
     shown_jobs = status_work.job_lines(jobs, scope, now=held.now)
     return Status(
         at=held.now,
-        alarms=tuple(_alarms(leases, outbox, subscriptions, projections)),
+        alarms=tuple(_alarms(leases, outbox, subscriptions, projections, seal)),
         words=Words(
             leases=status_leases.summary(leases),
             outbox=status_work.outbox_summary(outbox),
@@ -108,6 +112,7 @@ def read(scope: Scope | None = None, *, since: Sample | None = None, now: dateti
             projections=status_reading.read_models_summary(projections),
             processes=status_work.processes_summary(processes),
             jobs=status_work.jobs_summary(shown_jobs),
+            seal=status_seal.summary(seal),
         ),
         leases=leases,
         horizon=seen,
@@ -116,6 +121,7 @@ def read(scope: Scope | None = None, *, since: Sample | None = None, now: dateti
         outbox=outbox,
         processes=processes,
         jobs=shown_jobs,
+        seal=seal,
     )
 
 
@@ -137,6 +143,7 @@ def _alarms(
     outbox: OutboxLine,
     subscriptions: tuple[SubscriptionLine, ...],
     projections: tuple[ProjectionLine, ...],
+    seal: tuple[SealLine, ...],
 ) -> list[Alarm]:
     """Return what needs a person, the outbox first: what it parks is what somebody outside waits for.
 
@@ -154,6 +161,11 @@ def _alarms(
     found += [
         Alarm(about="projections", headline=f"{one.name} could not be rebuilt.", words=one.words)
         for one in projections
+        if one.level == "fails"
+    ]
+    found += [
+        Alarm(about="seal", headline=f"The log of {one.project} is signed no further.", words=sentence(one.words))
+        for one in seal
         if one.level == "fails"
     ]
     return found
@@ -182,5 +194,6 @@ def in_words(status: Status) -> list[str]:
         f"Projections    {told.projections}",
         f"Processes      {told.processes}",
         f"Jobs           {told.jobs}",
+        f"Seal           {told.seal}",
         f"Horizon        {status.horizon.words}",
     ]

@@ -10,13 +10,14 @@ from django.db.models.functions import Now
 
 from journal.domain.text import amount
 from journal.models import Lease
-from journal.runtime import beside, lease, outbox_loop, presence
+from journal.runtime import beside, lease, outbox_loop, presence, sealer
 from journal.runtime import projection as projections
 from journal.runtime.status_lines import LeaseLine, Level, listed, sentence, span
 
 _TAKEOVER: Final = span(2 * lease.TTL.total_seconds())
 _PROJECTION: Final = "projection:"
 _REBUILD: Final = "rebuild:"
+_WORDS: Final = {outbox_loop.LEASE: "the outbox", sealer.LEASE: "the sealer"}
 
 
 class Held:
@@ -46,7 +47,7 @@ class Held:
 
 def lines(held: Held) -> tuple[LeaseLine, ...]:
     """Return a line for each lease that somebody should hold, and for rebuilds that somebody does."""
-    expected = [outbox_loop.LEASE, *(projections.lease_name(known) for known in projections.registered())]
+    expected = [outbox_loop.LEASE, sealer.LEASE, *(projections.lease_name(known) for known in projections.registered())]
     others = [name for name in held.rows if name not in expected and (held.holder(name) or held.rows[name].holder)]
     return tuple(_line(held, name) for name in (*expected, *others))
 
@@ -71,8 +72,8 @@ def summary(found: Iterable[LeaseLine]) -> str:
 
 def what_is(name: str) -> str:
     """Return what a lease is for, in words."""
-    if name == outbox_loop.LEASE:
-        return "the outbox"
+    if name in _WORDS:
+        return _WORDS[name]
     if name.startswith(_PROJECTION):
         return f"read model {name.removeprefix(_PROJECTION)}"
     if name.startswith(_REBUILD):
@@ -82,6 +83,8 @@ def what_is(name: str) -> str:
 
 def follower(subscription: str, *, is_read_model: bool) -> str:
     """Return the lease of whoever moves a subscription on."""
+    if subscription == sealer.NAME:
+        return sealer.LEASE
     return f"{_PROJECTION}{subscription}" if is_read_model else outbox_loop.LEASE
 
 
@@ -118,6 +121,8 @@ def _told(held: Held, name: str, holder: str | None, standby: tuple[str, ...]) -
         return "changing", "active", f"{listed(list(standby))} takes it within {_TAKEOVER}"
     if name == outbox_loop.LEASE:
         return "stopped", "fails", "nothing is delivered until nagare run-outbox runs"
+    if name == sealer.LEASE:
+        return "stopped", "caution", "nothing is sealed until nagare run-projections runs"
     return "stopped", "caution", "followed by the scheduler's worker only; start nagare run-projections"
 
 
@@ -138,7 +143,7 @@ def _role(name: str) -> str:
     """Return the role of the processes that wait for a lease; empty where it is taken for one piece of work."""
     if name == outbox_loop.LEASE:
         return outbox_loop.ROLE
-    return projections.ROLE if name.startswith(_PROJECTION) else ""
+    return projections.ROLE if name.startswith(_PROJECTION) or name == sealer.LEASE else ""
 
 
 def _things(what: list[str]) -> str:

@@ -167,6 +167,21 @@ class JobLine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SealLine:
+    """A project's signed log: how many events are under its newest checkpoint, and how many are not yet."""
+
+    project: str
+    origin: str | None
+    size: int
+    unsealed: int
+    behind_s: float
+    sealed_at: datetime | None
+    state: str
+    level: Level
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Alarm:
     """Something that stays as it is until a person acts. `about` is the part of the status that has it."""
 

@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from journal.domain.text import amount
 from journal.models import Checkpoint, Job, ParkedEvent
-from journal.runtime import alerting, beside, process_manager, rebuilds
+from journal.runtime import alerting, beside, process_manager, rebuilds, sealer
 from journal.runtime import projection as projections
 from journal.runtime.projection import Projection
 from journal.runtime.status_leases import Held, follower, rebuilder
@@ -73,6 +73,7 @@ def names() -> dict[str, str]:
     return {
         **{known.name: READ_MODEL for known in projections.registered()},
         alerting.NAME: "alerts and webhooks",
+        sealer.NAME: "the signed log",
         **{process_manager.checkpoint_name(one): f"process manager {one.name}" for one in process_manager.registered()},
     }
 

@@ -22,7 +22,7 @@ from journal.ingest.source import Source
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 REFERENCE = ROOT / "docs" / "reference"
-OURS = ("journal", "explorer", "nagare_web")
+OURS = ("journal", "explorer", "audits", "nagare_web")
 
 
 @pytest.mark.parametrize("name", sorted(name for name, app in get_commands().items() if app in OURS))

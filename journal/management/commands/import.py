@@ -13,6 +13,7 @@ from journal.ingest.files import find
 from journal.ingest.importer import FileReport, Importer, Report
 from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, on_terminal, store_of
+from journal.runtime import sealer
 from journal.runtime.projection import catch_up_all
 
 
@@ -46,6 +47,7 @@ class Command(Base):
         )
         report = importer.run(find(options["paths"]), on_file=self._teller(as_json=options["json"]))
         catch_up_all()
+        sealer.catch_up()
         _clear_line()
         if options["json"]:
             self.print_json(report)

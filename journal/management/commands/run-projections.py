@@ -12,7 +12,7 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from journal.management.base import Command as Base
-from journal.runtime import presence
+from journal.runtime import presence, sealer
 from journal.runtime import projection as projections
 from journal.runtime.lease import holder_name
 from journal.runtime.projection import Projection
@@ -36,7 +36,7 @@ class Command(Base):
         )
 
     def run(self, **options: Any) -> None:
-        """Follow with a thread a projection until a signal comes; the batches in hand are finished first."""
+        """Follow with a thread a projection, and one that seals, until a signal comes; batches in hand are finished."""
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -46,6 +46,7 @@ class Command(Base):
             threading.Thread(target=_follow, args=(projection, looks, stop), name=projection.name)
             for projection in projections.registered()
         ]
+        threads.append(threading.Thread(target=_seal, args=(looks, stop), name=sealer.NAME))
         with presence.announced(projections.ROLE):
             for thread in threads:
                 thread.start()
@@ -56,5 +57,13 @@ class Command(Base):
 def _follow(projection: Projection, looks: Any, stop: threading.Event) -> None:
     try:
         projections.run(projection, wakeups=looks, stop=stop, holder=holder_name(projections.ROLE))
+    finally:
+        connection.close()
+
+
+def _seal(looks: Any, stop: threading.Event) -> None:
+    """Seal what follows the journal here anyway: a sealer of its own would be one more process that mostly waits."""
+    try:
+        sealer.run(wakeups=looks, stop=stop, holder=holder_name(projections.ROLE))
     finally:
         connection.close()

@@ -53,6 +53,7 @@ def _tables(found: Status) -> Iterable[tuple[str, list[str]]]:
         [f"{one.state:<12} {one.name}, version {one.rows_version}: {one.words}" for one in found.projections],
     )
     yield "Process managers", [f"{one.state:<12} {one.name}: {one.words}" for one in found.processes]
+    yield "Seal", [f"{one.state:<12} {one.project}: {one.words}" for one in found.seal]
     yield "Jobs", [f"{one.state:<12} {one.kind} {one.id}{_of(one.project)}: {one.words}" for one in found.jobs]
 
 

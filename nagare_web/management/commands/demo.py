@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from journal.access import Role, add_user
 from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, store_of
+from journal.runtime import sealer
 from journal.runtime.projection import catch_up_all
 from nagare_web.demo.fill import SEED, Filled, fill
 from nagare_web.demo.plan import ORDINARY
@@ -66,6 +67,7 @@ class Command(Base):
             store, until=options["until"] or datetime.now(UTC), seed=options["seed"], ordinary=max(options["runs"], 0)
         )
         catch_up_all()
+        sealer.catch_up()
         self.stderr.write(_said(filled, options["project"]))
         address, password = f"http://{HOST}:{options['port']}/", new_password(options["project"])
         if options["json"]:

@@ -1,0 +1,20 @@
+"""Audits as a Django app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.conf import settings
+
+
+class AuditsConfig(AppConfig):
+    """Audit reports, and the index they are found by."""
+
+    name = "audits"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Say where the key of reports is."""
+        from audits import events, signing  # noqa: F401, PLC0415 - registers the events; needs the settings
+
+        path = settings.LOG_FOLDER / "report_key.pem"
+        signing.use(signing.ReportKey(path, name=f"nagare at {settings.LOG_HOST}"))

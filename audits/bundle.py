@@ -1,0 +1,161 @@
+"""The evidence bundle: events, their proofs, the signed checkpoint they stand under, and the program that checks them.
+
+The same query at the same checkpoint gives the same bytes. Nothing in it has to be believed: `verify.py` needs only
+the log's public key, which comes from elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections import Counter
+from datetime import datetime
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+
+from audits.selection import AuditRefused, Query, Selection, select
+from journal.domain import codec
+from journal.domain.event import RecordedEvent
+from journal.domain.merkle import Tiles
+from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint, parse_checkpoint, split_note
+from journal.runtime import log_keys, log_rows, projection, sealer
+from journal.runtime.log_rows import NotSealed
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+_LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
+"""The time in every entry of the archive: the earliest there can be, since a time of making would differ."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """A selection with what proves it: the note it stands under, and each event's place in the log."""
+
+    selection: Selection
+    note: str
+    sealed_at: datetime
+    checkpoint: Checkpoint
+    previous: str
+    places: dict[str, int]
+    files: dict[str, bytes]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it was written."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.files[MANIFEST])
+        return decoded
+
+
+def gather(query: Query, *, previous: str = "") -> Evidence:
+    """Select what a query covers, and prove it under the newest checkpoint.
+
+    What waits for the sealer or for the index of subjects is caught up with first. `previous` is a note that the log
+    is shown to go on from.
+
+    Raises:
+        NotSealed: the project has no log yet.
+        AuditRefused: the query covers too much, or `previous` is of another log.
+    """
+    projection.catch_up(projection.named("subjects"))
+    sealer.catch_up()
+    log = log_rows.newest(query.project)
+    head = log_rows.head(log) if log is not None else None
+    if log is None or head is None:
+        raise NotSealed(project=query.project)
+    selection = select(query, up_to=head.position)
+    tree = log_rows.tiles(log, size=head.size)
+    by_position = log_rows.indexes_of(log, [event.position for event in selection.events])
+    places = {event.id: by_position[event.position] for event in selection.events if event.position in by_position}
+    if missing := [event.id for event in selection.events if event.id not in places]:
+        raise AuditRefused(f"event {missing[0]} has no place in the log; run nagare verify, something is wrong")
+    files = {
+        "events.jsonl": b"".join(_line(event, places[event.id]) for event in selection.events),
+        "proofs.json": _proofs(tree, places, _consistency(tree, previous, log.origin, head.size)),
+        "checkpoint.txt": head.note.encode(),
+        "previous-checkpoint.txt": previous.encode(),
+        "keys.txt": "".join(f"{key.vkey}\n" for key in log_keys.in_use().keyring().verifiers).encode(),
+        "verify.py": resources.files("audits.verifier").joinpath("verify.py").read_bytes(),
+        "README.txt": resources.files("audits.verifier").joinpath("README.txt").read_bytes(),
+    }
+    checkpoint = parse_checkpoint(split_note(head.note)[0])
+    manifest = _manifest(selection, checkpoint, files)
+    return Evidence(
+        selection=selection,
+        note=head.note,
+        sealed_at=head.sealed_at,
+        checkpoint=checkpoint,
+        previous=previous,
+        places=places,
+        files={MANIFEST: manifest, **files},
+    )
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """Return files as a zip whose bytes depend on them alone."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as bundle:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, date_time=_LONG_AGO)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            bundle.writestr(entry, content)
+    return out.getvalue()
+
+
+def _manifest(selection: Selection, checkpoint: Checkpoint, files: dict[str, bytes]) -> bytes:
+    types = Counter(event.type for event in selection.events)
+    document = {
+        "v": FORMAT,
+        "query": selection.query.to_json(),
+        "counts": {
+            "events": len(selection.events),
+            "streams": len(selection.parts),
+            "by_type": dict(sorted(types.items())),
+        },
+        "completeness": selection.completeness.to_json(),
+        "streams": {part.stream: part.to_json() for part in selection.parts},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "log": {"origin": checkpoint.origin, "size": checkpoint.size},
+    }
+    return msgspec.json.format(codec.encode(document), indent=2) + b"\n"
+
+
+def _line(event: RecordedEvent, index: int) -> bytes:
+    """An event on the wire, with its place in the log and the stored bytes that its leaf is of, as text."""
+    wire = codec.on_the_wire(event)
+    wire["log_index"] = index
+    for name, stored in (("data", event.data), ("metadata", event.metadata)):
+        try:
+            wire[f"{name}_raw"] = stored.decode()
+        except UnicodeDecodeError:
+            wire[f"{name}_raw_b64"] = base64.b64encode(stored).decode()
+    return codec.encode(wire) + b"\n"
+
+
+def _proofs(tree: Tiles, places: dict[str, int], consistency: list[bytes]) -> bytes:
+    paths = {
+        event_id: {"index": index, "path": [_base64(step) for step in tree.inclusion(index)]}
+        for event_id, index in places.items()
+    }
+    return codec.encode({"proofs": paths, "consistency": [_base64(step) for step in consistency]}) + b"\n"
+
+
+def _consistency(tree: Tiles, previous: str, origin: str, size: int) -> list[bytes]:
+    if not previous:
+        return []
+    try:
+        before = open_checkpoint(previous, log_keys.in_use().keyring().verifiers).checkpoint
+    except NoteRefused as error:
+        raise AuditRefused(f"the previous checkpoint cannot be used: {error}") from error
+    if before.origin != origin or before.size > size:
+        raise AuditRefused(
+            f"the previous checkpoint is of {before.origin} at {before.size:,} events; the log is {origin} at {size:,}"
+        )
+    return tree.consistency(before.size, size)
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()

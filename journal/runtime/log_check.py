@@ -1,0 +1,184 @@
+"""Checking the journal against its own log: every event read again, hashed again, and compared with what was signed.
+
+An event that was edited, removed, moved, exchanged with another or dated back has another leaf than the one under the
+signed root, and so has the place where one is missing. What this cannot see is what nobody signed yet, and a journal
+whose owner holds the key and rewrote it whole: that is what checkpoints elsewhere are for (`previous`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from journal.domain.event import RecordedEvent
+from journal.domain.leaf import leaf_of
+from journal.domain.merkle import TILE_WIDTH, Frontier
+from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint
+from journal.domain.proof import ProofRefused, check_consistency
+from journal.models import EventRow, Log, LogHead
+from journal.runtime import log_heads, log_keys, log_rows
+from journal.store import get_store
+
+_NEAR: Final = TILE_WIDTH
+"""How far around a wrong leaf to look for what took its place."""
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the answer. `is_good` None is what could not be checked."""
+
+    name: str
+    is_good: bool | None
+    words: str
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of one project's log."""
+
+    project: str
+    origin: str | None
+    size: int
+    unsealed: int
+    checks: tuple[Check, ...]
+
+    @property
+    def is_good(self) -> bool | None:
+        """False where anything is wrong, None where nothing is but not all could be checked."""
+        found = [check.is_good for check in self.checks]
+        return False if False in found else None if None in found else True
+
+
+def check_project(project: str, *, previous: str | None = None) -> Checked:
+    """Check a project's events against its log, and the log against its heads.
+
+    `previous` is a note that somebody kept: the log has to go on from it.
+    """
+    log = log_rows.newest(project)
+    if log is None:
+        waiting = EventRow.objects.filter(project=project).count()
+        words = f"no event is sealed yet; {waiting:,} wait for the sealer" if waiting else "no events, none sealed"
+        nothing = Check(name="events", is_good=None if waiting else True, words=words)
+        return Checked(project=project, origin=None, size=0, unsealed=waiting, checks=(nothing,))
+    unsealed = EventRow.objects.filter(project=project, position__gt=log.position).count()
+    checks = [*_head(log), *_events(log), *_outside(log)]
+    if previous is not None:
+        checks.append(_goes_on(log, previous, name="previous checkpoint"))
+    if log.broken:
+        checks.append(Check(name="sealing", is_good=False, words=f"stopped: {log.broken}"))
+    return Checked(project=project, origin=log.origin, size=log.size, unsealed=unsealed, checks=tuple(checks))
+
+
+def _head(log: Log) -> Iterator[Check]:
+    """The newest head is signed by this installation and says what the log's row says."""
+    newest = log_rows.head(log)
+    if newest is None:
+        yield Check(name="checkpoint", is_good=log.size == 0 or None, words="nothing is signed yet")
+        return
+    try:
+        signed = open_checkpoint(newest.note, log_keys.in_use().keyring().verifiers).checkpoint
+    except NoteRefused as error:
+        yield Check(name="checkpoint", is_good=False, words=f"the newest one is not this installation's: {error}")
+        return
+    is_same = (signed.origin, signed.size, signed.root) == (log.origin, log.size, bytes(newest.root))
+    says = f"{signed.size:,} events, root {signed.root.hex()[:16]}"
+    words = f"signed: {says}" if is_same else f"it says {says}, the log's row {log.size:,} events of {log.origin}"
+    yield Check(name="checkpoint", is_good=is_same, words=words)
+
+
+def _events(log: Log) -> Iterator[Check]:
+    """Every event has the leaf that was sealed, and the leaves give the signed roots."""
+    heads = LogHead.objects.filter(log=log).order_by("size").values_list("size", "root").iterator(chunk_size=2_000)
+    due = next(heads, None)
+    frontier, wrong = Frontier(), None
+    events = _sealed_events(log)
+    leaves = log_rows.leaves(log)
+    for index, leaf in enumerate(leaves):
+        event = next(events, None)
+        if event is None or leaf_of(event).hash != leaf:
+            yield Check(name="events", is_good=False, words=_what_is_wrong(log, index, event))
+            return
+        frontier.add(leaf)
+        if due is not None and frontier.size == due[0]:
+            if frontier.root != bytes(due[1]):
+                wrong = due[0]
+                break
+            due = next(heads, None)
+    extra = next(events, None)
+    if extra is not None and wrong is None:
+        words = f"{_named(extra)} stands among sealed events and was not sealed"
+        yield Check(name="events", is_good=False, words=words)
+        return
+    if frontier.size < log.size and wrong is None:
+        words = f"the log's tiles hold {frontier.size:,} of {log.size:,} leaves: rows of the log are missing"
+        yield Check(name="tree", is_good=False, words=words)
+        return
+    if wrong is not None:
+        yield Check(name="tree", is_good=False, words=f"the leaves do not give the root signed at {wrong:,} events")
+        return
+    yield Check(name="events", is_good=True, words=f"all {log.size:,} sealed events are there, as they were sealed")
+    yield Check(name="tree", is_good=due is None, words="the leaves give every signed root")
+
+
+def _sealed_events(log: Log) -> Iterator[RecordedEvent]:
+    for event in get_store(log.project).read_all():
+        if event.position > log.position:
+            return
+        yield event
+
+
+def _what_is_wrong(log: Log, index: int, event: RecordedEvent | None) -> str:
+    """Say what stands at the first wrong leaf: one removed, one inserted, or one that was altered."""
+    place = f"entry {index:,} of the log"
+    if event is None:
+        return f"{place} has no event any more: the last {log.size - index:,} sealed events are gone"
+    leaf = leaf_of(event).hash
+    tile_from = index // TILE_WIDTH * TILE_WIDTH
+    near = list(islice(log_rows.leaves(log, first=tile_from), _NEAR * 2))
+    later = [tile_from + at for at, one in enumerate(near) if one == leaf]
+    if later and later[0] > index:
+        return f"{place} is missing: {later[0] - index:,} events were removed before {_named(event)}, or moved"
+    following = _after(log, event)
+    if index < tile_from + len(near) and any(leaf_of(one).hash == near[index - tile_from] for one in following):
+        return f"{place}: {_named(event)} stands there now and was not sealed, or was moved there"
+    return f"{place} is not what was sealed: {_named(event)} was altered"
+
+
+def _after(log: Log, event: RecordedEvent) -> Sequence[RecordedEvent]:
+    return list(get_store(log.project).read_all(after=event.position, limit=_NEAR))
+
+
+def _named(event: RecordedEvent) -> str:
+    return f"{event.stream} version {event.version} ({event.type}, event {event.id})"
+
+
+def _outside(log: Log) -> Iterator[Check]:
+    """The log goes on from the newest head that is kept outside the database."""
+    known = log_heads.in_use().newest(log.origin)
+    if known is not None:
+        yield _goes_on(log, known[0], name="head kept outside the database")
+
+
+def _goes_on(log: Log, note: str, *, name: str) -> Check:
+    try:
+        before = open_checkpoint(note, log_keys.in_use().keyring().verifiers).checkpoint
+    except NoteRefused as error:
+        return Check(name=name, is_good=None, words=f"cannot be read: {error}")
+    if before.origin != log.origin:
+        words = f"is of {before.origin}; the log of this project is {log.origin} now"
+        return Check(name=name, is_good=None, words=words)
+    return _consistent(log, before, name)
+
+
+def _consistent(log: Log, before: Checkpoint, name: str) -> Check:
+    if before.size > log.size:
+        words = f"was signed at {before.size:,} events, of which the log holds {log.size:,}"
+        return Check(name=name, is_good=False, words=words)
+    try:
+        tree = log_rows.tiles(log)
+        path = tree.consistency(before.size)
+        check_consistency(old=before.size, old_root=before.root, size=log.size, root=tree.root(), path=path)
+    except (ProofRefused, IndexError) as error:
+        return Check(name=name, is_good=False, words=f"the log does not go on from {before.size:,} events: {error}")
+    return Check(name=name, is_good=True, words=f"the log goes on from its {before.size:,} events")
