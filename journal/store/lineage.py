@@ -8,11 +8,12 @@ in reach; `around` reads what a page shows of one event, in one statement that t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 from django.db import connections
 
+from journal.domain.event import CauseKind
 from journal.domain.lineage import Around, CausalLink, Walk, ancestors, descendants
 
 MOST: Final = 10_000
@@ -31,9 +32,17 @@ _LIVE: Final = "COALESCE((SELECT generation FROM journal_checkpoint WHERE name =
 _WALK: Final = """{name}(id) AS (
     SELECT event_id FROM journal_event WHERE project = %s AND event_id = %s
     UNION
-    SELECT link.{next} FROM journal_cause link JOIN {name} ON link.{at} = {name}.id
-    WHERE link.generation = {live} AND link.project = %s {inner}
+    {step} {inner}
 )"""
+_STEP: Final = """SELECT link.{next} FROM journal_cause link JOIN {name} ON link.{at} = {name}.id
+    WHERE link.generation = {live} AND link.project = %s"""
+
+# SQLite takes all the links of an event in before it counts the first of them, so that an event with fifty thousand
+# effects cost as much as those; of one event it reads no more than can be among the nearest, whatever their kinds.
+_STEP_BOUNDED: Final = """SELECT link.{next} FROM {name} JOIN journal_cause link ON link.id IN (
+        SELECT near.id FROM journal_cause near
+        WHERE near.generation = {live} AND near.project = %s AND near.{at} = {name}.id ORDER BY near.id LIMIT {most}
+    )"""
 
 
 Direction = Literal["up", "down"]
@@ -62,11 +71,11 @@ def reach_sql(project: str, event_id: str, *, direction: Direction, most: int, u
 
 
 def _walk(name: str, direction: Direction, most: int, using: str) -> str:
+    here, there = ("effect", "cause") if direction == "up" else ("cause", "effect")
+    step = _STEP_BOUNDED if connections[using].vendor == "sqlite" else _STEP
     return _WALK.format(
         name=name,
-        next="cause" if direction == "up" else "effect",
-        at="effect" if direction == "up" else "cause",
-        live=_LIVE,
+        step=step.format(name=name, next=there, at=here, live=_LIVE, most=int(most) * len(get_args(CauseKind))),
         inner=f"LIMIT {int(most)}" if _stops_inside(using) else "",
     )
 

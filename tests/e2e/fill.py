@@ -35,7 +35,7 @@ from nagare_web.demo import fill  # noqa: E402
 from nagare_web.demo.stories import STORIES  # noqa: E402
 from tests.builders import event, raw  # noqa: E402
 from tests.coding_run import coding_run  # noqa: E402
-from tests.e2e.corpus import LISTED, PASSWORD, PAYLOADS, TYPIST, atif, claude_code, everywhere  # noqa: E402
+from tests.e2e.corpus import LISTED, PASSWORD, PAYLOADS, TRACE, TYPIST, atif, claude_code, everywhere  # noqa: E402
 
 ORDINARY: Final = 20
 LENGTHS: Final = (200, 2_000, 100_000)
@@ -101,7 +101,8 @@ def _embed(stream: str) -> dict[str, str]:
 
 def _put_hostile() -> None:
     store = get_store("hostile")
-    events = [event(data, actor=text, subjects=(text,)) for data, text in everywhere()]
+    span = f"00-{TRACE}-00f067aa0ba902b7-01"
+    events = [event(data, actor=text, subjects=(text,), traceparent=span) for data, text in everywhere()]
     store.append("agent_run-everywhere", events, expected_version=0)
     document = {**{text: text for text in PAYLOADS.values()}, "lines": list(PAYLOADS.values())}
     store.append("order-1", [raw(type="order.placed", data=json.dumps(document).encode())], expected_version=0)
