@@ -17,6 +17,7 @@ from django.core import signing
 from uuid_utils.compat import uuid7
 
 from explorer.models import Embedding, EmbedLink
+from journal.access import Permission, holders, may, role_in
 from journal.errors import Refused
 
 LONGEST_DAYS: Final = 365
@@ -91,7 +92,14 @@ def make_link(project: str, stream: str, *, user_id: int, days: int, now: dateti
 def links_of(project: str, *, now: datetime, stream: str = "") -> Sequence[EmbedLink]:
     """Return the links of a project, or of one of its runs, that still show something, newest first."""
     rows = EmbedLink.objects.filter(project=project, revoked_at=None, expires_at__gt=now).select_related("by")
+    rows = rows.filter(by__is_active=True, by__memberships__in=holders(project, Permission.EXPORT))
     return list((rows.filter(stream=stream) if stream else rows).order_by("-created_at", "-id")[:100])
+
+
+def _may_still(link: EmbedLink) -> bool:
+    """Tell whether who made a link is still a member who may export: a link outlives neither."""
+    role = role_in(link.by, link.project)
+    return role is not None and may(role, Permission.EXPORT)
 
 
 def revoke_link(project: str, link_id: str, *, now: datetime) -> bool:
@@ -105,15 +113,18 @@ def token_of(link: EmbedLink) -> str:
 
 
 def shown_by(token: str, *, now: datetime) -> Shown | None:
-    """Return what a token shows: None where it is forged, past its end, revoked, or no longer allowed."""
+    """Return what a token shows: None where it is forged, past its end, revoked, or no longer allowed.
+
+    It is allowed for as long as the project embeds and who made it could still make it.
+    """
     try:
         link_id, until = signing.loads(token, salt=_SALT)
     except (signing.BadSignature, ValueError, TypeError):
         return None
     if until <= now.timestamp():
         return None
-    link = EmbedLink.objects.filter(id=link_id, revoked_at=None, expires_at__gt=now).first()
-    if link is None:
+    link = EmbedLink.objects.filter(id=link_id, revoked_at=None, expires_at__gt=now).select_related("by").first()
+    if link is None or not _may_still(link):
         return None
     embedding = embedding_of(link.project)
     if not embedding.is_allowed:

@@ -64,8 +64,19 @@ class Flag:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sign:
+    """A mark with a shape of its own, which keeps it on a screen of any width: percent from the left, units down."""
+
+    percent: float
+    y: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Minimap:
-    """The drawing as path data, by what is drawn; an absent thing is an empty path."""
+    """The drawing as path data, by what is drawn; an absent thing is an empty path.
+
+    Paths are as wide as the screen, and are stretched with it: bars may be, while `diamonds` and `crosses` are not.
+    """
 
     events: int
     is_bucketed: bool
@@ -82,6 +93,8 @@ class Minimap:
     ticks: tuple[Tick, ...]
     cursor: Tick
     flags: tuple[Flag, ...]
+    diamonds: tuple[Sign, ...]
+    crosses: tuple[Sign, ...]
 
 
 def percent(version: int, events: int) -> float:
@@ -106,14 +119,22 @@ def minimap(
         events=events,
         is_bucketed=drawing.is_bucketed,
         **drawing.paths(),
+        diamonds=tuple(drawing.diamonds),
+        crosses=tuple(drawing.crosses) if drawing.has_crosses else (),
         context=drawing.area(),
         ticks=_ticks(events),
-        cursor=Tick(version=cursor, percent=percent(cursor, events)),
-        flags=_flags(failures, events, words),
+        cursor=tick_of(cursor, events),
+        flags=flags_of(failures, events=events, words=words),
     )
 
 
-def _flags(failures: Sequence[int], events: int, words: str) -> tuple[Flag, ...]:
+def tick_of(version: int, events: int) -> Tick:
+    """Return a version's place on the axis."""
+    return Tick(version=version, percent=percent(version, events))
+
+
+def flags_of(failures: Sequence[int], *, events: int, words: str) -> tuple[Flag, ...]:
+    """Return the flags over the lanes; the first says in `words` what they are."""
     places = [(version, percent(version, events)) for version in sorted(set(failures))[:FLAGS]]
     return tuple(
         Flag(version=version, percent=place, words=words if at == 0 else "", is_left=place > _FLAG_TURNS)
@@ -139,7 +160,6 @@ class _Drawing:
         "graded": "",
     }
     _SHAPES: Final = {
-        "decisions": f"{_DECISIONS - 5}l4 5l-4 5l-4-5z",
         "people": f"{_DECISIONS}h0",
         "tools": f"{_TOOLS - 3}v6",
         "others": f"{_TOOLS - 2}v4",
@@ -157,6 +177,13 @@ class _Drawing:
         self._parts: dict[str, list[str]] = {name: [] for name in self._LANES}
         self._counts: dict[tuple[str, int], int] = {}
         self._context: dict[int, int] = {}
+        self.diamonds: list[Sign] = []
+        self.crosses: list[Sign] = []
+
+    @property
+    def has_crosses(self) -> bool:
+        """Tell whether failures are few enough for a cross each; else there is a stroke for each."""
+        return len(self.crosses) <= _CROSSES
 
     def add(self, mark: Mark) -> None:
         """Take the events of one kind and bucket in. Kinds without a lane are small ticks in that of tools."""
@@ -166,6 +193,10 @@ class _Drawing:
             return
         if self.is_bucketed and lane in ("decisions", "tools", "model"):
             self._counts[lane, mark.bucket] = self._counts.get((lane, mark.bucket), 0) + mark.count
+        elif lane == "decisions":
+            self.diamonds.append(self._sign(mark, _DECISIONS))
+        elif lane == "failures":
+            self.crosses.append(self._sign(mark, _MODEL if mark.kind == "aborted" else _TOOLS))
         else:
             self._parts[lane].append(self._mark(lane, mark))
 
@@ -177,8 +208,9 @@ class _Drawing:
         for lane in ("decisions", "tools", "model") if self.is_bucketed else ():
             counts = [self._counts.get((lane, bucket), 0) for bucket in range(self.columns)]
             self._parts[lane].append(self._silhouette(lane, [count / most[lane] for count in counts]))
-        if len(self._parts["failures"]) > _CROSSES:
-            self._parts["failures"] = [part.partition("l")[0] + "v8" for part in self._parts["failures"]]
+        if not self.has_crosses:
+            strokes = [f"M{round(sign.percent * WIDTH / 100)} {sign.y - 4}v8" for sign in self.crosses]
+            self._parts["failures"] = strokes
         return {lane: "".join(parts) for lane, parts in self._parts.items()}
 
     def area(self) -> str:
@@ -198,10 +230,10 @@ class _Drawing:
         return EDGE + share * (WIDTH - 2 * EDGE)
 
     def _mark(self, lane: str, mark: Mark) -> str:
-        at = round(self._x(mark.bucket))
-        if lane == "failures":
-            return f"M{at - 4} {(_MODEL if mark.kind == 'aborted' else _TOOLS) - 4}l8 8m0-8l-8 8"
-        return f"M{at} {self._SHAPES.get(lane, f'{_MODEL}h0')}"
+        return f"M{round(self._x(mark.bucket))} {self._SHAPES.get(lane, f'{_MODEL}h0')}"
+
+    def _sign(self, mark: Mark, y: int) -> Sign:
+        return Sign(percent=round(100 * self._x(mark.bucket) / WIDTH, 2), y=y)
 
     def _silhouette(self, lane: str, shares: Sequence[float]) -> str:
         """Draw how much of a lane's kind there is along the run, from its lower edge up: what there is can be seen."""

@@ -25,9 +25,14 @@ def may_share(role: Role) -> bool:
     return may(role, Permission.ANNOTATE)
 
 
-def may_change(view: SavedView, *, user_id: int, role: Role) -> bool:
-    """Whether somebody may change or drop a view: its owner, and admins where it is everybody's."""
-    return view.owner_id == user_id or (view.shared and may(role, Permission.ADMIN))
+def may_change(*, is_own: bool, is_shared: bool, role: Role) -> bool:
+    """Whether somebody may change or drop a view: its owner, and admins where it is everybody's.
+
+    What everybody sees is its owner's to change only for as long as they may share: a role may be taken away.
+    """
+    if is_shared and may(role, Permission.ADMIN):
+        return True
+    return is_own and (not is_shared or may_share(role))
 
 
 def save(project: str, *, user_id: int, name: str, query: str, shared: bool) -> SavedView:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from django.test import Client
 
-from explorer import timelines
+from explorer import drawings, timelines
 from journal.access import Role, add_project, add_user
 from journal.domain.event import EventData
 from journal.runtime.projection import catch_up_all
@@ -21,10 +21,12 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def fresh_timelines() -> Iterator[None]:
-    """Forget states of earlier tests: their databases are gone, their stream names are not."""
+    """Forget states and drawings of earlier tests: their databases are gone, their stream names are not."""
     timelines.clear()
+    drawings.clear()
     yield
     timelines.clear()
+    drawings.clear()
 
 
 @pytest.fixture

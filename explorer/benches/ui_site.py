@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import msgspec
@@ -18,6 +20,7 @@ import explorer
 
 _ROOT: Final = Path(explorer.__file__).resolve().parent.parent
 _STOP_S: Final = 30
+_SIGNALLED: Final = 128
 
 
 class Filled(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,15 +43,31 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 def started(sizes: tuple[int, ...]) -> Iterator[Site]:
     """Fill a journal with runs of these lengths and serve it as an operator does; both are gone at the end.
 
-    What `NAGARE_*` variables say does not hold here: the journal of this installation is not touched.
+    What `NAGARE_*` variables say does not hold here: the journal of this installation is not touched. A SIGTERM ends
+    the benchmark as Ctrl-C does, so that then too nothing is left.
     """
-    with tempfile.TemporaryDirectory(prefix="nagare-bench-") as folder:
+    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="nagare-bench-") as folder:
         environ = _environ(folder)
         command = [sys.executable, "-m", "explorer.benches.ui_fill", *map(str, sizes)]
         made = subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own module
         filled = msgspec.json.decode(made.stdout, type=Filled)
         with _served(environ) as url:
             yield Site(url=url, filled=filled)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let a SIGTERM unwind what is being done; the process ends with the status that the signal would have given it."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one must not cut the tidying short
+        raise SystemExit(_SIGNALLED + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environ(folder: str) -> dict[str, str]:

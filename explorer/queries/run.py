@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from explorer.layout import Minimap, minimap
+from explorer.drawings import minimap_of
+from explorer.layout import Minimap
 from explorer.models import EventLine, RunSummary
 from explorer.queries import run_causes, run_find, run_lines, run_steps
 from explorer.queries.run_address import TABS, Address
@@ -93,6 +94,11 @@ class Inspector:
     def version(self) -> int:
         """Return the event's number."""
         return self.line.version
+
+    @property
+    def row(self) -> int:
+        """Return the version of the list's row in which the event stands."""
+        return run_lines.row_of(self.line, self.address)
 
     @property
     def permalink(self) -> str:
@@ -181,6 +187,7 @@ def _inspector(project: str, address: Address, version: int) -> Inspector | None
         version,
         event_id=moment.event.id,
         tool=address.tool,
+        is_raw=address.rows == "raw",
         below=run_causes.below(address),
     )
     if cursor is None:
@@ -222,9 +229,8 @@ def _minimap(run: RunSummary, cursor: int) -> Minimap:
     """Flag the failures of rules; in a run that no rule failed, the first failure of a tool."""
     rules = [verdict.version for verdict in verdicts_of(run.verdicts).fails]
     tools = [run.first_error] if run.first_error else []
-    return minimap(
-        run_lines.marks_of(run),
-        events=run.events,
+    return minimap_of(
+        run,
         cursor=cursor,
         failures=rules or tools,
         words="first failure" if rules else "first tool failure",
@@ -236,7 +242,7 @@ def window(shown: Inspector, *, with_passages: bool = False) -> Window:
 
     `with_passages`, rows show where they hold what is looked for; a script asks for that by itself.
     """
-    after, until = run_lines.around(shown.line.folded_into or shown.version, shown.run.events)
+    after, until = run_lines.around(shown.row, shown.run.events)
     return run_lines.window_of(
         shown.run,
         shown.address,

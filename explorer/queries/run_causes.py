@@ -227,6 +227,8 @@ class _Panel:
         )
 
     def _graph(self, parts: Sequence[Sequence[EventLine]], told: Told, reasons: dict[int, Reason]) -> Graph:
+        if self.address.tab != "causes":
+            return draw([], [])
         ordered = [known for part in parts for known in part]
         at = {known.event_id: place for place, known in enumerate(ordered)}
         first, second = len(parts[0]), len(parts[0]) + len(parts[1])
@@ -310,13 +312,16 @@ class _Panel:
         return Choice(line=line, words=words, href=href, stream=stream)
 
     def _chain(self, above: int) -> Chain:
-        way, at = [self.line], self.line
-        while ways := nearest(at, self.links_up, self.by_id):
-            cause = ways[0].line
-            if cause in way:
+        by_effect: dict[str, list[CausalLink]] = {}
+        for link in self.links_up:
+            by_effect.setdefault(link.effect, []).append(link)
+        way, at, seen = [self.line], self.line, {self.line.event_id}
+        while ways := nearest(at, by_effect.get(at.event_id, ()), self.by_id):
+            at = ways[0].line
+            if at.event_id in seen:
                 break
-            way.append(cause)
-            at = cause
+            seen.add(at.event_id)
+            way.append(at)
         shown = way[::-1]
         if len(shown) > _CHAIN:
             shown = [shown[0], *shown[-(_CHAIN - 1) :]]

@@ -35,13 +35,15 @@ _FEWEST_QUIET: Final = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One row of the list: an event, or several where `first` is not the line's own version.
+    """One row of the list: an event, or several from `first` to `last`, of which `line` is the one it goes by.
 
-    Those are a model call with its response, and `quiet` events; `idle_us` is how long nothing happened before.
+    Several are a model call with its response, a tool call with its `result`, or `quiet` events; `idle_us` is how long
+    nothing happened before.
     """
 
     line: EventLine
     first: int
+    last: int
     is_cursor: bool
     is_ancestor: bool
     is_rail: bool
@@ -52,11 +54,18 @@ class Row:
     hit: Passage | None = None
     lead: str = ""
     rest: str = ""
+    result: str = ""
+    took_ms: float | None = None
 
     @property
     def numbers(self) -> str:
         """Return "23", or "21–22" where the row stands for several."""
-        return str(self.line.version) if self.first == self.line.version else f"{self.first}–{self.line.version}"
+        return str(self.last) if self.first == self.last else f"{self.first}–{self.last}"
+
+    @property
+    def folded(self) -> int:
+        """Return how many events share the row of another one; quiet ones are counted apart."""
+        return 0 if self.quiet else self.last - self.first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +78,8 @@ class Chunk:
 
     @property
     def folded(self) -> int:
-        """Return how many model calls share the row of their response."""
-        return sum(row.first != row.line.version and not row.quiet for row in self.rows)
+        """Return how many model calls and tool results share the row of a response or a call."""
+        return sum(row.folded for row in self.rows)
 
     @property
     def quiet(self) -> int:
@@ -95,7 +104,7 @@ class Window:
 
     @property
     def folded(self) -> int:
-        """Return how many model calls share the row of their response."""
+        """Return how many model calls and tool results share the row of a response or a call."""
         return sum(chunk.folded for chunk in self.chunks)
 
     @property
@@ -116,15 +125,16 @@ def window_of(  # noqa: PLR0913 - bounds, marks and links of one window
 ) -> Window:
     """Return the rows of the versions in ``(after, until]``: at most `WINDOW`, none missing between them.
 
-    Without a `cursor` no row is marked. A model call is folded into its response, quiet events into one row, unless
-    the address asks for every event. `hits` are the passages of a search by version.
+    Without a `cursor` no row is marked. A model call is folded into its response, a tool's result into its call, quiet
+    events into one row, unless the address asks for every event. What belongs together is not torn at either end: the
+    row of both may reach one version past a bound. `hits` are the passages of a search by version.
     """
     lines = list(
-        EventLine.objects.filter(run=run, version__gte=after, version__lte=until)
-        .only("version", "kind", "summary", "tool", "is_error", "folded_into", "took_ms", "occurred_us", "time_known")
+        EventLine.objects.filter(run=run, version__gte=after - 1, version__lte=until + 1)
+        .only("version", "kind", "summary", "tool", "pair", "folded_into", "took_ms", "occurred_us", "time_known")
         .order_by("version")
     )
-    rows = _Rows(run, address, cursor=cursor, ancestors=ancestors, hits=hits).of(lines, after=after)
+    rows = _Rows(run, address, cursor=cursor, ancestors=ancestors, hits=hits).of(lines, after=after, until=until)
     chunks = _chunks(rows)
     first, last = (chunks[0].first, chunks[-1].last) if chunks else (after + 1, after)
     return Window(
@@ -138,7 +148,7 @@ def window_of(  # noqa: PLR0913 - bounds, marks and links of one window
 
 def _chunks(rows: Sequence[Row]) -> tuple[Chunk, ...]:
     parts = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    return tuple(Chunk(rows=tuple(part), first=part[0].first, last=part[-1].line.version) for part in parts)
+    return tuple(Chunk(rows=tuple(part), first=part[0].first, last=part[-1].last) for part in parts)
 
 
 def around(version: int, events: int) -> tuple[int, int]:
@@ -169,48 +179,60 @@ class _Rows:
         self._idle_us = idle_after_us(run.gaps)
         self._verdicts = verdicts_of(run.verdicts)
 
-    def of(self, lines: Sequence[EventLine], *, after: int) -> list[Row]:
-        """Return the rows past `after`; a line before it only says when the first of them was preceded."""
-        shown: list[tuple[EventLine, int]] = []
-        folded: dict[int, int] = {}
-        for line in lines:
-            if line.folded_into is not None and not self._is_raw:
-                folded[line.folded_into] = line.version
-            elif line.version > after:
-                shown.append((line, folded.get(line.version, line.version)))
+    def of(self, lines: Sequence[EventLine], *, after: int, until: int) -> list[Row]:
+        """Return the rows of ``(after, until]``; lines beyond say what one of them shares its row with, or waited."""
         times = {line.version: line for line in lines}
-        return [self._row(group, times) for group in self._groups(shown)]
+        groups = self._groups(lines, ends=(after, until))
+        wanted = (group for group in groups if group[-1].version > after and group[0].version <= until)
+        return [self._row(group, times) for group in wanted if not self._is_torn(group)]
 
-    def _groups(self, shown: Sequence[tuple[EventLine, int]]) -> list[list[tuple[EventLine, int]]]:
-        groups: list[list[tuple[EventLine, int]]] = []
-        for line, first in shown:
-            if groups and self._is_quiet(line) and self._is_quiet(groups[-1][-1][0]):
-                groups[-1].append((line, first))
+    def _groups(self, lines: Sequence[EventLine], *, ends: tuple[int, int]) -> list[list[EventLine]]:
+        groups: list[list[EventLine]] = []
+        for line in lines:
+            if groups and self._shares_a_row(groups[-1][-1], line, ends):
+                groups[-1].append(line)
             else:
-                groups.append([(line, first)])
+                groups.append([line])
         return groups
+
+    def _shares_a_row(self, before: EventLine, line: EventLine, ends: tuple[int, int]) -> bool:
+        """Tell whether an event stands in the row of the one right before it; at the ends quiet ones begin anew."""
+        if self._is_raw:
+            return False
+        if before.folded_into == line.version or is_folded_result(line):
+            return True
+        return self._is_quiet(line) and self._is_quiet(before) and before.version not in ends
+
+    def _is_torn(self, group: Sequence[EventLine]) -> bool:
+        """Tell whether the response that a model call stands in lies beyond what was read: it comes with that."""
+        return not self._is_raw and group[-1].folded_into is not None
 
     def _is_quiet(self, line: EventLine) -> bool:
         return self._folds_quiet and line.kind in QUIET
 
-    def _row(self, group: Sequence[tuple[EventLine, int]], times: dict[int, EventLine]) -> Row:
-        line, first = group[-1][0], group[0][1]
-        quiet = len(group) if len(group) >= _FEWEST_QUIET else 0
+    def _row(self, group: Sequence[EventLine], times: dict[int, EventLine]) -> Row:
+        first, last = group[0].version, group[-1].version
+        result = group[-1] if len(group) > 1 and is_folded_result(group[-1]) else None
+        line = group[0] if result is not None else group[-1]
+        quiet = len(group) if len(group) >= _FEWEST_QUIET and self._is_quiet(group[0]) else 0
         cursor, oldest = self._cursor, self._oldest
         lead, rest = ("", "") if quiet else _parts(line)
         return Row(
             line=line,
             first=first,
-            is_cursor=cursor is not None and first <= cursor <= line.version,
-            is_rail=cursor is not None and oldest is not None and oldest <= line.version and first <= cursor,
-            is_ancestor=any(first <= version <= line.version for version in self._ancestors),
+            last=last,
+            is_cursor=cursor is not None and first <= cursor <= last,
+            is_rail=cursor is not None and oldest is not None and oldest <= last and first <= cursor,
+            is_ancestor=any(version in self._ancestors for version in range(first, last + 1)),
             href=self._address.at(line.version),
             quiet=quiet,
             idle_us=self._idle(times.get(first - 1), times[first]),
-            verdict=next(filter(None, map(self._verdicts.at, range(first, line.version + 1))), None),
-            hit=next(filter(None, map(self._hits.get, range(first, line.version + 1))), None),
+            verdict=next(filter(None, map(self._verdicts.at, range(first, last + 1))), None),
+            hit=next(filter(None, map(self._hits.get, range(first, last + 1))), None),
             lead=lead,
             rest=rest,
+            result=_result(result) if result is not None else "",
+            took_ms=None if quiet else (result or line).took_ms,
         )
 
     def _idle(self, before: EventLine | None, line: EventLine) -> int | None:
@@ -229,10 +251,27 @@ def _parts(line: EventLine) -> tuple[str, str]:
     return (line.tool if line.kind == "reasoned" else lead.strip()), line.summary[len(lead) :].strip()
 
 
-def marks_of(run: RunSummary) -> list[Mark]:
-    """Return what the minimap draws, from the buckets that the projection keeps."""
+def _result(line: EventLine) -> str:
+    """Return what a result says beside its call, which has named the tool."""
+    return line.summary.removeprefix(f"{line.tool} returned ")
+
+
+def is_folded_result(line: EventLine) -> bool:
+    """Tell whether a result stands in the row of its call, right before it. A failure always has a row of its own."""
+    return line.kind == "tool_returned" and line.pair == line.version - 1
+
+
+def row_of(line: EventLine, address: Address) -> int:
+    """Return the version that the row goes by in which an event stands; quiet rows apart, where it is its own."""
+    if address.rows == "raw":
+        return line.version
+    return line.version - 1 if is_folded_result(line) else line.folded_into or line.version
+
+
+def marks_of(run: int, events: int) -> list[Mark]:
+    """Return what the minimap of a run of so many events draws, from the buckets that the projection keeps."""
     kept = RunMap.objects.filter(run=run).first()
-    return marks_in(kept.data, run.events) if kept is not None else []
+    return marks_in(kept.data, events) if kept is not None else []
 
 
 def relatives_of(run: RunSummary) -> tuple[RunSummary | None, tuple[RunSummary, ...]]:

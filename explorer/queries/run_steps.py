@@ -8,7 +8,7 @@ twenty subqueries took longer to put together than everything else on the page.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,11 +23,14 @@ AHEAD: Final = 8
 """Events after the cursor that the explanation may need: a decision's result and what came of it."""
 
 _WAYS: Final = {
-    "rows": "folded_into IS NULL",
+    "rows": "folded_into IS NULL AND NOT (kind = 'tool_returned' AND COALESCE(pair, 0) = version - 1)",
     "decisions": "kind = 'reasoned'",
     "errors": "kind IN ('tool_failed', 'aborted')",
     "tool": "kind = 'reasoned' AND tool = COALESCE(NULLIF(%s, ''), here.tool)",
 }
+_EVERY: Final = "1 = 1"
+"""What "rows" is where every event has one."""
+
 _PARTS: Final = ("before", "after", "first", "last", "count")
 
 
@@ -66,29 +69,53 @@ def run_of(project: str, stream: str) -> RunSummary | None:
     return RunSummary.objects.filter(project=project, stream=stream.replace("\x00", "")).first()
 
 
-def cursor_at(project: str, stream: str, version: int, *, event_id: str, tool: str = "", **asked: Any) -> Cursor | None:
+def cursor_at(  # noqa: PLR0913 - the event, and how the reader steps
+    project: str, stream: str, version: int, *, event_id: str, tool: str = "", is_raw: bool = False, **asked: Any
+) -> Cursor | None:
     """Return the event at `version`, whose id is known, with all there is around it; None where no row tells of it.
 
-    `tool` is what the reader steps through; without, it is the event's own. `asked` is passed to `around_sql`.
+    `tool` is what the reader steps through; without, it is the event's own. `is_raw` gives every event a row. `asked`
+    is passed to `around_sql`.
     """
     around = around_sql(project, event_id, **asked)
     values: list[Any] = [project, stream, version, *around.values, project, *[tool] * len(_columns("tool"))]
     with connection.cursor() as cursor:
-        cursor.execute(_statement(around.sql), values)
+        cursor.execute(_statement(around.sql, is_raw=is_raw), values)
         found = cursor.fetchall()
     return _cursor(event_id, found, tool)
 
 
-_OWN: Final = [field for field in RunSummary._meta.concrete_fields if field.column not in ("shape", "outcome_raw")]
-_LINE: Final = list(EventLine._meta.concrete_fields)
+class _Fields:
+    """Columns of a model in their order, and which of them come from a driver as something else than they are."""
+
+    def __init__(self, model: type[models.Model], *, but: Sequence[str] = ()) -> None:
+        fields = [field for field in model._meta.concrete_fields if field.column not in but]
+        self.columns = [str(field.column) for field in fields]
+        self.names = [field.attname for field in fields]
+        found = [(at, _CONVERTED[type(field)]) for at, field in enumerate(fields) if type(field) in _CONVERTED]
+        self.odd: tuple[tuple[int, Callable[[Any], Any]], ...] = tuple(found)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_CONVERTED: Final[Mapping[type, Callable[[Any], Any]]] = {models.BooleanField: bool, models.JSONField: _json}
+
+_OWN: Final = _Fields(RunSummary, but=("shape", "outcome_raw"))
+_LINE: Final = _Fields(EventLine)
 _FOREIGN: Final = ("id", "project", "stream", "title", "category")
 _STEPS_AT: Final = len(COLUMNS) + len(_LINE) + len(_FOREIGN) + len(_OWN)
 
 _LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
 
 
-def _statement(around: str) -> str:
-    steps = ", ".join(_subquery(way, part) for way in _WAYS for part in _columns(way))
+def _statement(around: str, *, is_raw: bool) -> str:
+    ways = _WAYS | {"rows": _EVERY} if is_raw else _WAYS
+    steps = ", ".join(_subquery(way, where, part) for way, where in ways.items() for part in _columns(way))
     # By the limits PostgreSQL knows that few events are near, and counts the steps once instead of for each part.
     return f"""
     WITH here AS (
@@ -96,8 +123,8 @@ def _statement(around: str) -> str:
         FROM explorer_eventline line JOIN explorer_runsummary run ON run.id = line.run_id
         WHERE run.{_LIVE} AND run.project = %s AND run.stream = %s AND line.version = %s
     )
-    SELECT {_list("part", COLUMNS)}, {_list("line", _names(_LINE))}, {_list("run", _FOREIGN)},
-        {_list("own", _names(_OWN))}, steps.*
+    SELECT {_list("part", COLUMNS)}, {_list("line", _LINE.columns)}, {_list("run", _FOREIGN)},
+        {_list("own", _OWN.columns)}, steps.*
     FROM (
         SELECT {_list("around", COLUMNS)} FROM ({around}) around
         UNION ALL SELECT 'here', '', '', '', '', 0, event_id, 1 FROM here
@@ -120,17 +147,13 @@ def _list(table: str, names: Iterable[str]) -> str:
     return ", ".join(f"{table}.{name}" for name in names)
 
 
-def _names(fields: Iterable[models.Field[Any, Any]]) -> list[str]:
-    return [str(field.column) for field in fields]
-
-
 def _columns(way: str) -> tuple[str, ...]:
     """How many rows there are nobody asks: the run's events are counted already."""
     return _PARTS[:-1] if way == "rows" else _PARTS
 
 
-def _subquery(way: str, part: str) -> str:
-    lines = f"FROM explorer_eventline WHERE run_id = here.run_id AND {_WAYS[way]}"
+def _subquery(way: str, where: str, part: str) -> str:
+    lines = f"FROM explorer_eventline WHERE run_id = here.run_id AND {where}"
     up, down = "ORDER BY version LIMIT 1", "ORDER BY version DESC LIMIT 1"
     asked = {
         "before": f"SELECT version {lines} AND version < here.version {down}",
@@ -146,6 +169,7 @@ def _cursor(event_id: str, found: Sequence[Sequence[Any]], tool: str) -> Cursor 
     line_end, own_end = len(COLUMNS) + len(_LINE), _STEPS_AT
     own_at = own_end - len(_OWN)
     lines: dict[str, EventLine] = {}
+    runs: dict[int, RunSummary] = {}
     here: Sequence[Any] | None = None
     for row in found:
         # An event's id is unique in its project alone: another project's line of that id comes without its run.
@@ -154,7 +178,9 @@ def _cursor(event_id: str, found: Sequence[Sequence[Any]], tool: str) -> Cursor 
             here = row
         if is_known and row[6] not in lines:
             line = _made(EventLine, _LINE, row[len(COLUMNS) : line_end])
-            line.run = RunSummary(**dict(zip(_FOREIGN, row[line_end:own_at], strict=True)))
+            if row[line_end] not in runs:
+                runs[row[line_end]] = RunSummary(**dict(zip(_FOREIGN, row[line_end:own_at], strict=True)))
+            line.run = runs[row[line_end]]
             lines[row[6]] = line
     if here is None or event_id not in lines:
         return None
@@ -178,18 +204,12 @@ def _cursor(event_id: str, found: Sequence[Sequence[Any]], tool: str) -> Cursor 
     )
 
 
-def _made(model: type[Any], fields: Sequence[models.Field[Any, Any]], values: Sequence[Any]) -> Any:
+def _made(model: type[Any], fields: _Fields, values: Sequence[Any]) -> Any:
     """Make a model's instance of a row, whose values are as the database driver gives them."""
-    converted = [_converted(field, value) for field, value in zip(fields, values, strict=True)]
-    return model.from_db(connection.alias, [field.attname for field in fields], converted)
-
-
-def _converted(field: models.Field[Any, Any], value: Any) -> Any:
-    if isinstance(field, models.BooleanField):
-        return bool(value)
-    if isinstance(field, models.JSONField) and isinstance(value, str):
-        return json.loads(value)
-    return value
+    converted = list(values)
+    for at, convert in fields.odd:
+        converted[at] = convert(converted[at])
+    return model.from_db(connection.alias, fields.names, converted)
 
 
 def _steps(values: Sequence[Any], ways: Sequence[str]) -> Mapping[str, Step]:

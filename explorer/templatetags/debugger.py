@@ -57,7 +57,7 @@ def with_raw_rows(address: Address, version: int) -> str:
 @register.filter
 def folded_words(window: Window) -> str:
     """Return what has no row of its own: hidden events are counted where they are hidden."""
-    folded = f"{figures.counted(window.folded, 'model call')} folded" if window.folded else ""
+    folded = f"{figures.counted(window.folded, 'event')} folded" if window.folded else ""
     quiet = f"{figures.counted(window.quiet, 'quiet event')} hidden" if window.quiet else ""
     return " · ".join(filter(None, (folded, quiet)))
 

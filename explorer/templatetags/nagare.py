@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
@@ -53,6 +54,7 @@ KIND_NAMES: Final = {
 
 
 @register.simple_tag
+@lru_cache(maxsize=256)
 def icon(name: str, size: int = 16) -> SafeString:
     """Draw an icon of `_icons.html`. It is decoration: a word stands beside it, or its control has a name."""
     return format_html(
@@ -62,6 +64,7 @@ def icon(name: str, size: int = 16) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=256)
 def glyph(kind: str, size: int = 16, verdict: str = "", *, decorative: bool = False) -> SafeString:
     """Draw the sign of an event's kind. A failing verdict has its own; kinds we do not know share one.
 

@@ -83,7 +83,9 @@ def _beside(request: RunsRequest, page: queries.RunPage) -> dict[str, Any]:
     return {
         "peek": run_peek.peek(request.project.slug, peeked) if peeked else None,
         "may_share": saved.may_share(request.role),
-        "may_change": bool(view and view.id and (view.is_own or may(request.role, Permission.ADMIN))),
+        "may_change": bool(
+            view and view.id and saved.may_change(is_own=view.is_own, is_shared=view.is_shared, role=request.role)
+        ),
         "preferences": preferences_of(request),
     }
 

@@ -55,7 +55,9 @@ def _own(request: ProjectRequest, view_id: int) -> SavedView:
     """Return a view that the reader may change; to everybody else it is not there."""
     rows = SavedView.objects.filter(project=request.project.slug, id=min(view_id, _HIGHEST_ID))
     view = rows.select_related("owner").first()
-    if view is None or not saved.may_change(view, user_id=reader_id(request), role=request.role):
+    if view is None or not saved.may_change(
+        is_own=view.owner_id == reader_id(request), is_shared=view.shared, role=request.role
+    ):
         raise Http404("no such view")
     return view
 

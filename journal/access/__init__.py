@@ -7,7 +7,7 @@ does neither is refused. Whoever is no member of a project gets the answer of a 
 from __future__ import annotations
 
 from journal.access.members import Member, MemberRefused, members_of, remove_member, set_role
-from journal.access.permissions import Permission, Role, administers, may, role_in
+from journal.access.permissions import Permission, Role, administers, holders, may, role_in
 from journal.access.projects import add_project, add_user, chosen_project, projects_of
 from journal.access.tokens import (
     Bearer,
@@ -40,6 +40,7 @@ __all__ = [
     "bearer_of",
     "chosen_project",
     "create_token",
+    "holders",
     "may",
     "members_of",
     "projects_of",

@@ -9,6 +9,7 @@ from journal.models import Membership
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.db.models import QuerySet
 
 
 class Permission(StrEnum):
@@ -60,6 +61,12 @@ def role_in(user: AbstractBaseUser | AnonymousUser, project: str) -> Role | None
         return None
     found = Membership.objects.filter(user_id=user.pk, project_id=project).values_list("role", flat=True).first()
     return Role(found) if found else None
+
+
+def holders(project: str, permission: Permission) -> QuerySet[Membership]:
+    """Return the memberships of a project whose role includes a permission, for use in another query."""
+    roles = [role.value for role in Role if may(role, permission)]
+    return Membership.objects.filter(project_id=project, role__in=roles)
 
 
 def administers(user: AbstractBaseUser | AnonymousUser) -> bool:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('journal', '0070_bytes'),
+        ("journal", "0080_grading"),
     ]
 
     operations = [

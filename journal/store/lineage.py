@@ -8,11 +8,12 @@ in reach; `around` reads what a page shows of one event, in one statement that t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 from django.db import connections
 
+from journal.domain.event import CauseKind
 from journal.domain.lineage import Around, CausalLink, Walk, ancestors, descendants, spread_over
 
 MOST: Final = 10_000
@@ -28,14 +29,22 @@ _LIVE: Final = "COALESCE((SELECT generation FROM journal_checkpoint WHERE name =
 # Where a bound stands differs. SQLite and MySQL stop a recursion by a limit inside it. PostgreSQL knows only one
 # outside and computes no more rows than that fetches. MariaDB knows only one outside and computes all rows, level by
 # level, down to `max_recursive_iterations` (1,000), which for a longer walk has to be raised.
-# Left to itself, SQLite walks down by the index of the other direction, which holds all columns that are asked for:
-# each step then reads all links of the project.
 _WALK: Final = """{name}(id) AS (
     SELECT event_id FROM journal_event WHERE project = %s AND event_id {start}
     UNION
-    SELECT link.{next} FROM journal_cause link {index} JOIN {name} ON link.{at} = {name}.id
-    WHERE link.generation = {live} AND link.project = %s {inner}
+    {step} {inner}
 )"""
+_STEP: Final = """SELECT link.{next} FROM journal_cause link JOIN {name} ON link.{at} = {name}.id
+    WHERE link.generation = {live} AND link.project = %s"""
+
+# SQLite takes all the links of an event in before it counts the first of them, so that an event with fifty thousand
+# effects cost as much as those; of one event it reads no more than can be among the nearest, whatever their kinds.
+# Left to itself it also walks down by the index of the other direction, which holds all columns that are asked for:
+# each step then reads all links of the project.
+_STEP_BOUNDED: Final = """SELECT link.{next} FROM {name} JOIN journal_cause link ON link.id IN (
+        SELECT near.id FROM journal_cause near {index}
+        WHERE near.generation = {live} AND near.project = %s AND near.{at} = {name}.id ORDER BY near.id LIMIT {most}
+    )"""
 
 
 Direction = Literal["up", "down"]
@@ -91,13 +100,15 @@ def reach_sql(project: str, event_id: str, *, direction: Direction, most: int, u
 
 
 def _walk(name: str, direction: Direction, most: int, using: str, *, starts: int = 1) -> str:
+    here, there = ("effect", "cause") if direction == "up" else ("cause", "effect")
+    is_sqlite = connections[using].vendor == "sqlite"
+    index = "INDEXED BY journal_cause_down" if is_sqlite and direction == "down" else ""
+    step = _STEP_BOUNDED if is_sqlite else _STEP
+    most_links = int(most) * len(get_args(CauseKind))
     return _WALK.format(
         name=name,
         start="= %s" if starts == 1 else f"IN ({', '.join(['%s'] * starts)})",
-        next="cause" if direction == "up" else "effect",
-        at="effect" if direction == "up" else "cause",
-        live=_LIVE,
-        index="INDEXED BY journal_cause_down" if direction == "down" and connections[using].vendor == "sqlite" else "",
+        step=step.format(name=name, next=there, at=here, live=_LIVE, index=index, most=most_links),
         inner=f"LIMIT {int(most)}" if _stops_inside(using) else "",
     )
 

@@ -81,7 +81,7 @@
   }
 
   function showInRow(version, line) {
-    const row = byId(`e${version}`) || document.querySelector(`#wins .row[data-first="${version}"]`);
+    const row = run.rowOf(version);
     const said = row?.querySelector(".say:not(.row-found)");
     if (!said || said.hidden) return;
     const shown = document.createElement("span");

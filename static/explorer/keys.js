@@ -30,6 +30,8 @@ nagare.actions = nagare.actions || {};
     palette: data.palette,
     kinds: data.kinds,
     run: (action, event) => nagare.actions[action]?.(event),
+    /** Whether letters typed at an element are its own. */
+    isField: (target) => isField(target),
   };
   for (const [action, address] of Object.entries(data.pages)) {
     nagare.actions[action] = () => {

@@ -203,7 +203,16 @@
     const item = items[at];
     if (!item) return;
     palette.close();
+    if (nagare.keys.isField(opener)) leave();
     item.act();
+  }
+
+  // Who opened it while typing and chose something is done with that field: the next key is one of the page again. Who
+  // closes it without a choice types on.
+  function leave() {
+    opener.blur();
+    opener = null;
+    document.getElementById("wins")?.focus({ preventScroll: true });
   }
 
   function pressed(event) {

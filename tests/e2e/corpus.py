@@ -17,6 +17,9 @@ TYPIST: Final = "m.kato"
 PASSWORD: Final = "a stream finds its way"
 """Of the one who signs in by typing."""
 
+TRACE: Final = "4bf92f3577b34da6a3ce929d0e0e4736"
+"""The trace that appended the events that say payloads wherever they can."""
+
 LISTED: Final = 60
 """Runs in the project of the run list; they have no events."""
 

@@ -38,7 +38,7 @@ from nagare_web.demo import fill  # noqa: E402
 from nagare_web.demo.stories import STORIES  # noqa: E402
 from tests.builders import event, raw  # noqa: E402
 from tests.coding_run import coding_run  # noqa: E402
-from tests.e2e.corpus import LISTED, PASSWORD, PAYLOADS, TYPIST, atif, claude_code, everywhere  # noqa: E402
+from tests.e2e.corpus import LISTED, PASSWORD, PAYLOADS, TRACE, TYPIST, atif, claude_code, everywhere  # noqa: E402
 
 ORDINARY: Final = 20
 LENGTHS: Final = (200, 2_000, 100_000)
@@ -105,7 +105,6 @@ def _embed(stream: str) -> dict[str, str]:
 
 def _judged(project: str) -> dict[str, str]:
     """Grade some runs by a rule and by its next version, and bisect the journal; return the addresses."""
-    scope = {"project": project, "rule": "quick-rates", "query": "tool:exchange_rate"}
     for most in (1_000, 75):
         saved_rules.save(
             project=project,
@@ -115,7 +114,7 @@ def _judged(project: str) -> dict[str, str]:
             monotone=False,
             by="user:engineer",
         )
-        regraded = regrade.submit(**scope)
+        regraded = regrade.submit(project=project, rule="quick-rates", query="tool:exchange_rate")
         regrade.run(regraded.id)
         catch_up_all()
     waiting = regrade.submit(project=project, rule="no-loop", query="agent:nobody")
@@ -146,7 +145,8 @@ def _what_if(stream: str) -> str:
 
 def _put_hostile() -> None:
     store = get_store("hostile")
-    events = [event(data, actor=text, subjects=(text,)) for data, text in everywhere()]
+    span = f"00-{TRACE}-00f067aa0ba902b7-01"
+    events = [event(data, actor=text, subjects=(text,), traceparent=span) for data, text in everywhere()]
     store.append("agent_run-everywhere", events, expected_version=0)
     document = {**{text: text for text in PAYLOADS.values()}, "lines": list(PAYLOADS.values())}
     store.append("order-1", [raw(type="order.placed", data=json.dumps(document).encode())], expected_version=0)

@@ -50,7 +50,7 @@ def _settled(page: Page, version: int) -> None:
 def test_forty_moves_a_second_lose_none_and_end_on_the_last(browse: Browse) -> None:
     """Rows move with each key; of the answers only some are asked for, and the last one stands there in the end."""
     page = browse("patient")
-    _open(page, f"{LONG}?v=1")
+    _open(page, f"{LONG}?v=1&rows=raw")
     rows = page.eval_on_selector_all("#wins .row", "rows => rows.map(row => Number(row.id.slice(1)))")
     asked: list[str] = []
 
@@ -81,18 +81,41 @@ def test_jumps_can_be_gone_back_and_steps_cannot(browse: Browse) -> None:
     page = browse()
     _open(page, f"{RUN}?v=23")
     page.keyboard.press("j")
-    _settled(page, 24)
+    _settled(page, 26)  # 24 is in the row of its call, 25 in that of its response
     page.keyboard.press("End")
     _settled(page, 200)
     page.keyboard.press("k")
     page.keyboard.press("[")
-    _settled(page, 24)
+    _settled(page, 26)
     page.keyboard.press("[")
-    _settled(page, 24)
+    _settled(page, 26)
     page.keyboard.press("]")
-    expect(page.locator("#at")).not_to_have_attribute("data-version", "24")
+    expect(page.locator("#at")).not_to_have_attribute("data-version", "26")
     page.go_back()
+    _settled(page, 26)
+
+
+def test_an_event_in_the_row_of_another_is_reached_by_its_number(browse: Browse) -> None:
+    """Its row is marked, it is what the inspector shows, and steps go on from there; raw, it has a row of its own."""
+    page = browse()
+    _open(page, f"{RUN}?v=1")
+    page.keyboard.type("24")
+    page.keyboard.press("Enter")
     _settled(page, 24)
+    expect(page.locator(".row[aria-current]")).to_have_attribute("id", "e23")
+    page.keyboard.press("k")
+    _settled(page, 23)
+    page.keyboard.type("24")
+    page.keyboard.press("Enter")
+    _settled(page, 24)
+    page.keyboard.press("j")
+    _settled(page, 26)
+    page.keyboard.press("z")
+    page.keyboard.press("k")
+    page.keyboard.press("k")
+    _settled(page, 24)
+    expect(page.locator(".row[aria-current]")).to_have_attribute("id", "e24")
+    expect(page.locator("#folded")).to_be_empty()
 
 
 def test_two_tabs_of_one_browser_do_not_disturb_each_other(browse: Browse) -> None:
@@ -118,7 +141,7 @@ def test_a_row_is_an_option_with_its_place_and_its_name(browse: Browse) -> None:
     page = browse()
     _open(page, f"{RUN}?v=1")
     box = page.get_by_role("listbox", name=re.compile(r"^Events 1–\d+ of 200$"))
-    row = box.get_by_role("option", name=re.compile("^23 decision Call edit_file"))
+    row = box.get_by_role("option", name=re.compile("^23–24 decision Call edit_file"))
     expect(row).to_have_attribute("aria-posinset", "23")
     expect(row).to_have_attribute("aria-setsize", "200")
     row.click()
@@ -154,6 +177,25 @@ def test_the_palette_leads_to_actions_events_and_runs(browse: Browse) -> None:
     expect(page.locator("#palette")).to_be_hidden()
 
 
+def test_keys_are_the_pages_again_after_a_choice_from_within_a_field(browse: Browse) -> None:
+    """Chosen from the palette, an event is what the next key goes on from; closed without a choice, one types on."""
+    page = browse()
+    _open(page, f"{RUN}?v=1")
+    page.keyboard.press("/")
+    page.keyboard.type("round")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("23")
+    page.keyboard.press("Enter")
+    _settled(page, 23)
+    page.keyboard.press("j")
+    _settled(page, 26)
+    expect(page.locator("#find")).to_have_value("round")
+    page.keyboard.press("/")
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    expect(page.locator("#find")).to_be_focused()
+
+
 def test_letters_can_be_switched_off(browse: Browse) -> None:
     """On the sheet of all keys, for every page and for later; arrows still step."""
     page = browse()
@@ -165,7 +207,7 @@ def test_letters_can_be_switched_off(browse: Browse) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("e")
     page.keyboard.press("ArrowDown")
-    _settled(page, 24)
+    _settled(page, 26)
     page.reload()
     _is_ready(page)
     page.keyboard.press("e")

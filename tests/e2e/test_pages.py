@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from nagare_web.demo.stories import STORIES
 from tests.e2e.conftest import Ear, signed_in
+from tests.e2e.corpus import TRACE
 from tests.e2e.site import Site
 
 RUN: Final = f"/runs/{STORIES['edit-unread'].streams[0]}/"
@@ -73,6 +74,10 @@ PAGES: Final = {
     "run, the end": Visited(path=f"{RUN}?v=200&tab=state"),
     "run, no such event": Visited(path=f"{RUN}?v=999"),
     "run, its keys": Visited(path=RUN, presses="?", within="#keys-dialog"),
+    "a new view": Visited(path="/runs/views/?q=agent:coder"),
+    "events of a trace": Visited(path=f"/by-trace/{TRACE}/0000000000000001/", person="victim"),
+    "no such trace": Visited(path=f"/by-trace/{TRACE[::-1]}/0000000000000001/", status=404),
+    "run, every event": Visited(path=f"{RUN}?v=24&rows=raw"),
     "run, the palette": Visited(path=RUN, presses="Control+k", within="#palette"),
     "run, what was found": Visited(path=f"{RUN}?v=23&q=round"),
     "run, a value and its history": Visited(path=f"{RUN}?v=23&tab=state&path=/totals/decisions&pin=/status"),
@@ -114,6 +119,7 @@ PAGES: Final = {
     "ops": Visited(path="/ops/"),
     "ops, outbox": Visited(path="/ops/outbox/"),
     "ops, processes": Visited(path="/ops/processes/"),
+    "ops, a subscription": Visited(path="/ops/subscriptions/explorer/", person="admin"),
     "ops, a projection": Visited(path="/ops/projections/explorer/", person="admin"),
     "sign in": Visited(path="/accounts/login/?next=/runs/", person=None),
     "not there": Visited(path="/nothing/", status=404),

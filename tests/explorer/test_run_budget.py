@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from explorer import drawings
 from explorer.models import EventLine, RunMap, RunSummary
 from explorer.run_map import grown
 from journal.runtime.projection import catch_up_all
@@ -26,7 +27,7 @@ __all__ = ["fresh_timelines", "reader"]
 LENGTHS = (200, 2_000, 100_000)
 TABS = ("explain", "state", "diff", "payload", "context", "causes")
 PAGE_QUERIES = 7
-"""Who asks, what the journal holds, what stands around; then related runs, rows, minimap and notes."""
+"""Who asks, what the journal holds, what stands around; related runs, rows and notes; the first time, the minimap."""
 
 MOVE_QUERIES = 3
 
@@ -69,6 +70,7 @@ def runs(db: None) -> dict[int, str]:
 
 
 def _cost(client: Client, url: str, *, is_move: bool = False) -> tuple[int, bytes]:
+    drawings.clear()
     with CaptureQueriesContext(connection) as queries:
         response = client.get(url, headers=HTMX if is_move else {})
     assert response.status_code == 200
@@ -88,6 +90,24 @@ def test_a_page_costs_the_same_whatever_the_length(reader: Client, runs: dict[in
         assert {queries for queries, _ in moves} == {MOVE_QUERIES}
         sizes = [len(content) for _, content in moves]
         assert max(sizes) <= 1.1 * min(sizes), (tab, sizes)
+
+
+@pytest.mark.slow
+def test_a_minimap_is_read_and_drawn_once(reader: Client, runs: dict[int, str]) -> None:
+    """A run of as many events has the same drawing; the flag of a verdict that came later is on it all the same."""
+    _, first = _cost(reader, address(runs[2_000], AT))
+    with CaptureQueriesContext(connection) as queries:
+        again = reader.get(address(runs[2_000], AT)).content
+    assert len(queries) == PAGE_QUERIES - 1
+    assert _map(again) == _map(first)
+    RunSummary.objects.filter(stream=runs[2_000]).update(verdicts=[["no-loop", "fails", 40, 41]])
+    flagged = _map(reader.get(address(runs[2_000], AT)).content)
+    assert b">first failure<" in flagged
+    assert b">first failure<" not in _map(first)
+
+
+def _map(page: bytes) -> bytes:
+    return page.split(b'<section class="map"')[1].split(b"</section>")[0]
 
 
 @pytest.mark.slow
@@ -113,12 +133,12 @@ def test_a_window_costs_one_query_anywhere(reader: Client, runs: dict[int, str])
 @pytest.mark.slow
 def test_the_minimap_is_bounded(reader: Client, runs: dict[int, str]) -> None:
     """The drawing of 100,000 events takes no more than twice the bytes of that of 200, and no more elements."""
-    drawings = []
+    maps = []
     for stream in runs.values():
         _, content = _cost(reader, address(stream, AT))
-        drawings.append(content.split(b'<section class="map"')[1].split(b"</section>")[0])
-    assert len(drawings[2]) <= 2 * len(drawings[0])
-    assert len(re.findall(rb"<[a-z]", drawings[2])) <= len(re.findall(rb"<[a-z]", drawings[0])) + 4
+        maps.append(_map(content))
+    assert len(maps[2]) <= 2 * len(maps[0])
+    assert len(re.findall(rb"<[a-z]", maps[2])) <= len(re.findall(rb"<[a-z]", maps[0])) + 4
 
 
 def test_the_style_sheets_fit_their_budget() -> None:

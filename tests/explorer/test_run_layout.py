@@ -40,12 +40,15 @@ def test_the_drawing_is_bounded(events: int) -> None:
     for path in paths:
         places = [float(x) for x in re.findall(r"M(-?[\d.]+)", path)]
         assert all(0 <= x <= 1280 for x in places)
+    signs = (*drawn.diamonds, *drawn.crosses)
+    assert len(signs) <= MARKS
+    assert all(0 <= sign.percent <= 100 for sign in signs)
     assert len(drawn.ticks) <= 8
 
 
 def test_a_short_run_has_a_mark_for_each_event() -> None:
     """Up to 200 events each decision is a diamond; beyond, one outline tells how many there are along the run."""
-    assert minimap(_run(MARKS), events=MARKS, cursor=1, failures=()).decisions.count("M") == MARKS
+    assert len(minimap(_run(MARKS), events=MARKS, cursor=1, failures=()).diamonds) == MARKS
     long = minimap(_run(MARKS + 1), events=MARKS + 1, cursor=1, failures=())
     assert long.is_bucketed
     assert long.decisions == "M12 26H12V19H1268V26Z"
@@ -57,15 +60,16 @@ def test_a_failure_is_never_merged_away() -> None:
         Mark(bucket=3, kind="tool_returned", count=900, context_bytes=0),
         Mark(bucket=3, kind="tool_failed", count=1, context_bytes=0),
     ]
-    assert minimap(marks, events=100_000, cursor=1, failures=()).failures
+    assert len(minimap(marks, events=100_000, cursor=1, failures=()).crosses) == 1
 
 
 def test_many_failures_are_strokes() -> None:
     """A cross for each would be a hedge; every column keeps its mark."""
     failed = [Mark(bucket=at, kind="tool_failed", count=1, context_bytes=0) for at in range(200)]
-    assert minimap(failed[:20], events=100_000, cursor=1, failures=()).failures.count("l8 8") == 20
-    drawn = minimap(failed, events=100_000, cursor=1, failures=()).failures
-    assert (drawn.count("v8"), drawn.count("l8 8")) == (200, 0)
+    few = minimap(failed[:20], events=100_000, cursor=1, failures=())
+    assert (len(few.crosses), few.failures) == (20, "")
+    drawn = minimap(failed, events=100_000, cursor=1, failures=())
+    assert (drawn.failures.count("v8"), drawn.crosses) == (200, ())
 
 
 def test_a_context_nobody_recorded_is_no_line() -> None:

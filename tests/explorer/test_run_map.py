@@ -101,7 +101,7 @@ def test_the_projection_keeps_map_pauses_and_verdicts() -> None:
     stream = put_coding_run(60)
     kept = RunSummary.objects.get(stream=stream)
     assert sum(sum(counts) for counts in RunMap.objects.get(run=kept).data["kinds"].values()) == 60
-    assert sum(mark.count for mark in marks_of(kept)) == EventLine.objects.filter(run=kept).count()
+    assert sum(mark.count for mark in marks_of(kept.pk, kept.events)) == EventLine.objects.filter(run=kept).count()
     assert sum(kept.gaps["counts"]) == 59
     graded = run.Graded(rule="no-loop", verdict="fails", at_version=1)
     put("agent_run-graded", [builders.event(builders.started()), builders.event(graded)])

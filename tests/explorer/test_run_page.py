@@ -49,11 +49,59 @@ def _span(text: str) -> list[int]:
 
 
 def test_a_row_says_its_place_and_kind(reader: Client) -> None:
-    """A screen reader hears "23, decision, Call edit_file billing/refunds.py"; a script adds "23 of 200"."""
+    """A screen reader hears "23–24, decision, Call edit_file billing/refunds.py" and what that gave."""
     row = part(page(reader, address(put_coding_run(), EDIT_AT)), 'id="e23"', "</a>")
-    assert '<span class="no">23</span>' in row
+    assert '<span class="no">23–24</span>' in row
     assert 'aria-label="decision"' in row
-    assert "Call edit_file billing/refunds.py" in words(f"<a {row}")
+    assert "Call edit_file billing/refunds.py path billing/refunds.py, replacements 1 52 ms" in words(f"<a {row}")
+
+
+def test_a_result_stands_in_the_row_of_its_call(reader: Client) -> None:
+    """Right behind it: other results keep a row, failures always do, and each version is reached all the same."""
+    calls = {at: builders.reasoned(call_id=f"c{at}") for at in range(1, 5)}
+    told = [builders.started(), calls[1], builders.returned(call_id="c1"), calls[2], calls[3]]
+    told += [builders.returned(call_id="c2"), calls[4], builders.failed(call_id="c4")]
+    stream = put("agent_run-pairs", [builders.event(one) for one in told])
+    html = page(reader, address(stream, 3))
+    assert numbers(html) == ["1", "2–3", "4", "5", "6", "7", "8"]
+    assert "1 event folded" in words(html)
+    assert 'aria-current="true" data-last="3"' in html
+    assert 'data-version="3"' in html
+    assert (_step(html, "previous"), _step(html, "next")) == (2, 4)
+    assert numbers(page(reader, address(stream, 3, rows="raw"))) == [str(version) for version in range(1, 9)]
+
+
+def test_what_belongs_together_is_not_torn_at_the_end_of_a_window(reader: Client) -> None:
+    """A window that ends at a call takes its result along, and the next one begins behind it."""
+    turns = [
+        one for at in range(70) for one in (builders.reasoned(call_id=f"c{at}"), builders.returned(call_id=f"c{at}"))
+    ]
+    stream = put("agent_run-torn", [builders.event(one) for one in (builders.started(), *turns)])
+    html = page(reader, address(stream, 1))
+    assert numbers(html)[-1] == "80–81"
+    assert "1–81 of 141" in words(html)
+    later = page(reader, address(stream, 82, part="window", edge="after"), is_move=True)
+    assert numbers(later)[0] == "82–83"
+    earlier = page(reader, address(stream, 81, part="window", edge="before"), is_move=True)
+    assert numbers(earlier)[-1] == "80–81"
+
+
+def numbers(html: str) -> list[str]:
+    """Return the numbers of the rows of a list."""
+    return re.findall(r'<span class="no">([\d–]+)', html)
+
+
+def test_every_row_is_a_step_and_every_event_one_where_each_has_a_row(reader: Client) -> None:
+    """The links of a page without a script lead through the same rows as the keys; raw, through every event."""
+    stream = put_coding_run(30)
+    rows = [int(row) for row in re.findall(r'class="row [^"]*" id="e(\d+)"', page(reader, address(stream, 1)))]
+    for query in ({}, {"rows": "raw"}):
+        wanted = list(range(1, 31)) if query else rows
+        at, seen = 1, [1]
+        while (after := _step(page(reader, address(stream, at, **query)), "next")) is not None:
+            at = after
+            seen.append(at)
+        assert seen == wanted
 
 
 @pytest.mark.parametrize("tab", TABS)
@@ -93,14 +141,14 @@ def test_windows_join_without_a_gap(reader: Client) -> None:
 
 
 def test_every_event_has_a_row_where_that_is_asked_for(reader: Client) -> None:
-    """`rows=raw` unfolds model calls, and links carry it along."""
+    """`rows=raw` unfolds model calls and results, and links carry it along."""
     stream = put_coding_run(60)
     html = page(reader, address(stream, EDIT_AT, rows="raw"))
     rows = part(html, '<nav class="events-body"', "</nav>")
     assert re.findall(r'<span class="no">([\d–]+)', rows) == [str(version) for version in range(1, 61)]
     assert f'href="/runs/{stream}/?v=24&amp;rows=raw"' in rows
-    assert "model calls folded" not in words(html)
-    assert "model calls folded" in words(page(reader, address(stream, EDIT_AT)))
+    assert "events folded" not in words(html)
+    assert "events folded" in words(page(reader, address(stream, EDIT_AT)))
 
 
 def test_quiet_events_share_a_row_that_counts_them(reader: Client) -> None:
@@ -173,7 +221,7 @@ def test_a_version_that_is_no_number_is_not_said(reader: Client, asked: str) -> 
 
 @pytest.mark.parametrize(
     ("scrub", "before", "after"),
-    [("all", 20, 23), ("decisions", 19, 23), ("errors", 16, 40), ("tool:edit_file", None, 23), ("causes", 20, 23)],
+    [("all", 19, 23), ("decisions", 19, 23), ("errors", 16, 40), ("tool:edit_file", None, 23), ("causes", 20, 23)],
 )
 def test_steps_respect_what_is_stepped_through(reader: Client, scrub: str, before: int | None, after: int) -> None:
     """Previous and next lead to the neighbours in the chosen subset, as links that work without a script."""
@@ -335,3 +383,37 @@ def test_the_builder_makes_runs_of_any_length() -> None:
     for events in (30, 199, 200, 201, 2_000):
         assert len(coding_run(events)) == events
     assert coding_run(60) == coding_run(60)
+
+
+_OOB = ' hx-swap-oob="outerHTML"'
+
+
+@pytest.mark.parametrize("rows", ["", "raw"])
+def test_every_part_of_a_move_is_that_of_the_page(reader: Client, rows: str) -> None:
+    """List, step buttons and what one steps through: the same as in the whole page, but that they say where they go."""
+    url = address(put_coding_run(), EDIT_AT, rows=rows, scrub="errors")
+    whole, move = page(reader, url), page(reader, f"{url}&part=list", is_move=True)
+    for begin, end in (
+        ('<section id="list"', "</section>"),
+        ('<span class="steps" id="steps-back"', "\n"),
+        ('<span class="steps" id="steps-on"', "\n"),
+        ('<div class="scrub" id="segments"', "</nav>"),
+    ):
+        sent = part(move, begin, end)
+        assert _OOB in sent, begin
+        assert sent.replace(_OOB, "") in whole, begin
+
+
+def test_rows_that_come_in_are_those_of_the_page(reader: Client) -> None:
+    """What an edge of the list brings is what a page in its middle shows, the marks of its cursor apart."""
+    stream = put_coding_run()
+    came = _rows(page(reader, address(stream, 81, part="window", edge="after"), is_move=True))
+    shown = _rows(page(reader, address(stream, 110)))
+    assert len(came) > 15
+    assert {number: row for number, row in shown.items() if number in came} == came
+
+
+def _rows(html: str) -> dict[str, str]:
+    """Return rows by number, without the cursor and what hangs on it: the rail and where their links lead."""
+    plain = re.sub(r' aria-current="true"| row-ancestor| row-rail', "", html)
+    return dict(re.findall(r'<a class="row [^"]*" id="(e\d+)"(.*?)</a>', plain))

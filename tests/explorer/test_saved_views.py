@@ -8,7 +8,7 @@ from django.test import Client
 from explorer import saved
 from explorer.models import RunSummary, SavedView
 from explorer.queries.run_views import views_of
-from journal.access import Role, add_project, add_user
+from journal.access import Role, add_project, add_user, set_role
 from tests.run_pages import page, words
 
 
@@ -158,3 +158,17 @@ def test_signing_in_comes_first() -> None:
     """And then leads back to the form."""
     assert Client().get("/runs/views/?q=refund")["Location"] == "/accounts/login/?next=/runs/views/%3Fq%3Drefund"
     assert Client().post("/runs/views/", {"name": "x"}).status_code == 401
+
+
+def test_who_may_share_no_longer_cannot_change_what_everybody_sees() -> None:
+    """A member made a viewer keeps their own views; the shared ones are an admin's matter from then on."""
+    ada, root = browser("ada"), browser("root", Role.ADMIN)
+    own, shared = keep(ada), keep(ada, name="All of us", shared="1")
+    set_role("mine", "ada", Role.VIEWER)
+    offer = f'href="/runs/views/{shared.pk}/'
+    assert offer not in page(ada, f"/runs/?view={shared.pk}")
+    assert offer in page(root, f"/runs/?view={shared.pk}")
+    for said in ({"name": "Mine", "query": ""}, {"do": "delete"}):
+        assert ada.post(f"/runs/views/{shared.pk}/", said).status_code == 404
+    assert SavedView.objects.get(pk=shared.pk).name == "All of us"
+    assert ada.post(f"/runs/views/{own.pk}/", {"name": "Mine", "query": ""}).status_code == 302

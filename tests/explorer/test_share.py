@@ -15,7 +15,7 @@ from django.test import AsyncRequestFactory, Client, RequestFactory
 from explorer import embeds, markdown
 from explorer.models import EmbedLink
 from explorer.streaming import streamed
-from journal.access import Role, add_project, add_user
+from journal.access import Role, add_project, add_user, remove_member, set_role
 from journal.domain.event import EventData
 from tests.builders import event, raw, started
 from tests.run_pages import fresh_timelines, page, part, put, put_coding_run, words
@@ -295,3 +295,27 @@ def test_the_menu_of_a_run_offers_what_the_reader_may() -> None:
     }
     assert all('href="/runs/agent_run-7/markdown/?v=5"' in menu for menu in menus.values())
     assert [role for role in Role if "export/jsonl" in menus[role]] == [Role.ENGINEER, Role.AUDITOR, Role.ADMIN]
+
+
+@pytest.mark.parametrize("role", [None, Role.VIEWER], ids=["no member any more", "may export no more"])
+def test_a_link_does_not_outlive_what_its_maker_may(role: Role | None) -> None:
+    """Without their membership, or a role that exports, it shows nothing and stands in no list."""
+    address, maker = allowed(), EmbedLink.objects.get().by
+    assert Client().get(address).status_code == 200
+    if role is None:
+        remove_member("mine", maker.get_username())
+    else:
+        set_role("mine", maker.get_username(), role)
+    assert Client().get(address).status_code == 404
+    assert embeds.links_of("mine", now=NOW) == []
+    set_role("mine", maker.get_username(), Role.AUDITOR)
+    assert len(embeds.links_of("mine", now=NOW)) == 1
+
+
+def test_a_link_of_an_account_that_is_switched_off_shows_nothing() -> None:
+    """They are a member still, and nobody that may do anything."""
+    address, maker = allowed(), EmbedLink.objects.get().by
+    maker.is_active = False
+    maker.save()
+    assert Client().get(address).status_code == 404
+    assert embeds.links_of("mine", now=NOW) == []

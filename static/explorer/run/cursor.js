@@ -3,12 +3,14 @@
 (() => {
   "use strict";
   const root = document.getElementById("debugger");
-  if (!root || !window.htmx) return;
+  if (!root) return;
 
   const byId = (id) => document.getElementById(id);
   const last = Number(root.dataset.events);
   const path = root.dataset.path;
   const FETCH_MS = 80; // at most one answer is asked for in this time
+  const DIM_MS = 80; // what is shown of another event than the cursor's is dimmed once it stands there for longer
+  const FRESH_MS = 10000; // what was asked for ahead is used for so long: a run may grow
   const ADDRESS_MS = 150; // browsers stop listening to pages that rewrite their address all the time
   const PASSING = ["from", "at"]; // parameters of one page of one tab: they do not move along with the cursor
 
@@ -20,7 +22,10 @@
   let fetchTimer = 0;
   let asked = -Infinity;
   let wantsList = false;
+  let dimTimer = 0;
   let request = null;
+  let wasForward = true;
+  let ahead = null; // the answer for the row that comes next: {href, html, at}, without html while it is on its way
   const scrolled = new Map();
 
   const inspector = () => byId("inspector");
@@ -28,6 +33,13 @@
   const isCurrent = () => shown() === version && !request && !fetchTimer;
   const clamp = (number) => Math.min(last, Math.max(1, number));
   const say = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+
+  // What looks where things stand does so together in the next frame, behind all that writes: the page is laid out once.
+  let looks = [];
+  function whenDrawn(look) {
+    if (!looks.length) requestAnimationFrame(() => looks.splice(0).forEach((one) => one()));
+    looks.push(look);
+  }
 
   // --- The address: jumps are places to come back to, steps are not ---------------------------------------------------
 
@@ -77,27 +89,44 @@
     const to = target(clamp(number), url, changes);
     const before = address.searchParams;
     wantsList ||= before.get("rows") !== to.searchParams.get("rows");
+    wasForward = clamp(number) >= version;
     version = clamp(number);
     if (isBack) address = to;
     else move(to, jump && to.href !== address.href);
-    byId("split").dataset.tab = to.searchParams.get("tab") || "explain";
+    const tab = to.searchParams.get("tab") || "explain";
+    if (byId("split").dataset.tab !== tab) byId("split").dataset.tab = tab;
     say("nagare:cursor", { version, jump, smooth });
-    byId("panel").classList.toggle("is-old", shown() !== version);
+    dimTimer ||= setTimeout(dim, DIM_MS);
     inspector().classList.add("htmx-request");
-    fetchTimer ||= setTimeout(load, Math.max(0, asked + FETCH_MS - performance.now()));
+    fetchTimer ||= setTimeout(load, kept() ? 0 : Math.max(0, asked + FETCH_MS - performance.now()));
   }
+
+  function dim() {
+    dimTimer = 0;
+    byId("panel").classList.toggle("is-old", shown() !== version);
+  }
+
+  // Where to ask: the list comes along where the row is not in the page.
+  function asking(url, part) {
+    const to = new URL(url);
+    to.searchParams.set("part", part);
+    return to;
+  }
+
+  const kept = () => (!wantsList && ahead?.html && ahead.href === address.href && performance.now() - ahead.at < FRESH_MS ? ahead.html : "");
 
   // The last step wins: what an older one still waits for is dropped.
   async function load() {
     fetchTimer = 0;
-    asked = performance.now();
     request?.abort();
+    request = null;
+    const known = nagare.run.hasRow(version) && kept();
+    if (known) return show(known);
+    asked = performance.now();
     const own = new AbortController();
     request = own;
-    const to = new URL(address);
-    to.searchParams.set("part", wantsList || !nagare.run.hasRow(version) ? "list" : "cursor");
     try {
-      const answer = await fetch(to, { signal: own.signal, headers: { "HX-Request": "true" } });
+      const answer = await fetch(asking(address, wantsList || !nagare.run.hasRow(version) ? "list" : "cursor"), { signal: own.signal, headers: { "HX-Request": "true" } });
       const html = answer.ok ? await answer.text() : "";
       if (request !== own) return;
       request = null;
@@ -111,20 +140,36 @@
     }
   }
 
+  // Who steps on goes on: the next row's answer is asked for once this one stands there, and nothing else is waited for.
+  async function askAhead() {
+    const number = nagare.run.beside(wasForward);
+    const href = number ? target(number, null, {}).href : "";
+    if (!href || !isCurrent() || ahead?.href === href) return;
+    const own = { href, html: "", at: performance.now() };
+    ahead = own;
+    try {
+      const answer = await fetch(asking(href, "ahead"), { priority: "low", headers: { "HX-Request": "true" } });
+      if (answer.ok && !answer.headers.has("HX-Redirect")) own.html = await answer.text();
+    } catch {
+      // it is asked for again when the cursor is there
+    }
+  }
+
   // --- What the server answered ---------------------------------------------------------------------------------------
 
+  // The parser of a template runs no scripts and loads nothing. Parts that stand elsewhere in the page go there by id.
   function show(html) {
     wantsList = false;
-    const tab = byId("at").dataset.tab;
-    scrolled.set(tab, byId("panel").scrollTop);
     const focus = focused();
-    htmx.swap(inspector(), html, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 0 }, {
-      afterSettleCallback: () => {
-        byId("panel").scrollTop = scrolled.get(byId("at").dataset.tab) || 0;
-        refocus(focus);
-        arrived();
-      },
-    });
+    const came = document.createElement("template");
+    came.innerHTML = html;
+    for (const part of came.content.querySelectorAll("[hx-swap-oob]")) {
+      part.removeAttribute("hx-swap-oob");
+      byId(part.id).replaceWith(part);
+    }
+    inspector().replaceChildren(came.content);
+    refocus(focus);
+    arrived();
   }
 
   // Who had the focus in what is replaced has it in what replaces it; else in the panel, rather than nowhere.
@@ -144,20 +189,28 @@
     element.focus({ preventScroll: true });
   }
 
-  // Where the tabs are wider than the screen, the chosen one is in view.
-  function showTab() {
+  // Where the tabs are wider than the screen, the chosen one is in view; and a tab is read on where it was left.
+  function settle() {
     const tab = byId("at").querySelector(".tab[aria-current]");
     const tabs = tab?.parentElement;
     if (tabs) tabs.scrollLeft = Math.max(0, tab.offsetLeft + tab.offsetWidth + 12 - tabs.offsetLeft - tabs.clientWidth);
+    const top = scrolled.get(byId("at").dataset.tab) || 0;
+    if (top) byId("panel").scrollTop = top;
   }
 
+  document.addEventListener("scroll", (event) => event.target.id === "panel" && scrolled.set(byId("at").dataset.tab, event.target.scrollTop), {
+    capture: true,
+    passive: true,
+  });
+
   function arrived() {
-    showTab();
     if (!request && !fetchTimer) inspector().classList.remove("htmx-request");
     byId("panel").classList.toggle("is-old", shown() !== version);
     const title = byId("inspector").querySelector(".event-title .title")?.textContent.trim() || "";
     say("nagare:shown", { version: shown(), title });
     if (isCurrent()) byId("said").textContent = `${version} of ${last}, ${title}`;
+    nagare.run.whenDrawn(settle);
+    if (isCurrent()) setTimeout(askAhead);
   }
 
   // What stands there stays, and says that it is not the event that was asked for.
@@ -209,12 +262,15 @@
     isCurrent,
     clamp,
     go,
+    whenDrawn,
+    isListOld: () => wantsList,
     hasRow: () => true,
+    beside: () => 0,
     back: () => place > 0 && history.back(),
     forward: () => place < newest && history.forward(),
   };
 
   address = target(version, null, {});
   history.replaceState({ nagare: place }, "", address);
-  showTab();
+  whenDrawn(settle);
 })();

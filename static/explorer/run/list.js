@@ -5,12 +5,13 @@
   if (!window.nagare?.run) return;
   const run = nagare.run;
   const MOST_ROWS = 80;
-  const AHEAD_PX = 320;
+  const AHEAD_PX = 160; // less than a page opens with above and below what is in view: opening it asks for no more rows
 
   const byId = (id) => document.getElementById(id);
   const count = (number) => number.toLocaleString("en");
-  const until = (row) => Number(row.id.slice(1));
-  const from = (row) => Number(row.dataset.first || until(row));
+  const own = (row) => Number(row.id.slice(1));
+  const from = (row) => Number(row.dataset.first || own(row));
+  const until = (row) => Number(row.dataset.last || own(row));
   const rows = () => document.querySelectorAll("#wins .row");
   const windows = () => [...document.querySelectorAll("#wins .win")];
 
@@ -18,22 +19,29 @@
   let observer = null;
   let request = null;
 
-  // A row may stand for several events: a model call and its response, or quiet ones.
+  // A row may stand for several events: a model call and its response, a tool call and its result, or quiet ones.
   function rowOf(number) {
-    const own = byId(`e${number}`);
-    if (own) return own;
+    const found = byId(`e${number}`);
+    if (found) return found;
     for (const row of rows()) if (from(row) <= number && number <= until(row)) return row;
     return null;
   }
+  run.rowOf = rowOf;
   run.hasRow = (number) => Boolean(rowOf(number));
 
   // --- The cursor ------------------------------------------------------------------------------------------------------
 
   function mark(smooth) {
-    const box = byId("wins");
-    for (const row of box.querySelectorAll("[aria-current]")) row.removeAttribute("aria-current");
-    for (const row of box.querySelectorAll("[aria-selected=true]")) row.setAttribute("aria-selected", "false");
     const row = rowOf(run.version);
+    const box = byId("wins");
+    if (!row || box.getAttribute("aria-activedescendant") !== row.id) choose(box, row);
+    if (row) run.whenDrawn(() => row.isConnected && rowOf(run.version) === row && reveal(row, smooth));
+  }
+
+  // Only what changes is written.
+  function choose(box, row) {
+    for (const old of box.querySelectorAll("[aria-current]")) if (old !== row) old.removeAttribute("aria-current");
+    for (const old of box.querySelectorAll("[aria-selected=true]")) if (old !== row) old.setAttribute("aria-selected", "false");
     if (!row) {
       box.removeAttribute("aria-activedescendant");
       return;
@@ -41,7 +49,6 @@
     row.setAttribute("aria-current", "true");
     row.setAttribute("aria-selected", "true");
     box.setAttribute("aria-activedescendant", row.id);
-    reveal(row, smooth);
   }
 
   function reveal(row, smooth) {
@@ -79,7 +86,7 @@
     for (const win of windows()) win.setAttribute("role", "presentation");
     for (const row of box.querySelectorAll(".row:not([role])")) {
       row.setAttribute("role", "option");
-      row.setAttribute("aria-posinset", until(row));
+      row.setAttribute("aria-posinset", own(row));
       row.setAttribute("aria-setsize", run.last);
       row.setAttribute("aria-selected", "false");
       row.tabIndex = -1;
@@ -189,7 +196,7 @@
   function told() {
     const parts = windows();
     byId("shown").textContent = `${count(Number(parts[0].dataset.first))}–${count(Number(parts.at(-1).dataset.last))}`;
-    byId("folded").textContent = [words(sum("folded"), "model call", "folded"), words(sum("quiet"), "quiet event", "hidden")]
+    byId("folded").textContent = [words(sum("folded"), "event", "folded"), words(sum("quiet"), "quiet event", "hidden")]
       .filter(Boolean)
       .join(" · ");
     name();
@@ -201,10 +208,7 @@
   // Rows that come in may hold the cursor; where they are scrolled to is the reader's matter.
   function remark() {
     const row = rowOf(run.version);
-    if (!row || row.hasAttribute("aria-current")) return;
-    row.setAttribute("aria-current", "true");
-    row.setAttribute("aria-selected", "true");
-    byId("wins").setAttribute("aria-activedescendant", row.id);
+    if (row && !row.hasAttribute("aria-current")) choose(byId("wins"), row);
   }
 
   // --- Begin, and begin again with a new list --------------------------------------------------------------------------
@@ -226,7 +230,11 @@
     if (run.isCurrent()) markRail();
   });
   nagare.actions["list.raw"] = () => run.go(run.version, { changes: { rows: run.address.searchParams.get("rows") ? null : "raw" } });
-  nagare.run.rows = { all: rows, from, until };
+  nagare.run.rows = { all: rows, own };
+  nagare.run.beside = (forward) => {
+    const all = [...rows()].map(own);
+    return (forward ? all.find((number) => number > run.version) : all.findLast((number) => number < run.version)) || 0;
+  };
 
   begin();
 })();

@@ -33,9 +33,11 @@
   }
 
   function markFields(title = "") {
-    slider.value = run.version;
     slider.setAttribute("aria-valuetext", `event ${run.version} of ${run.last}${title ? `, ${title}` : ""}`);
-    slider.style.setProperty("--at", `${100 * share(run.version)}%`);
+    if (Number(slider.value) !== run.version || title) {
+      slider.value = run.version;
+      slider.style.setProperty("--at", `${100 * share(run.version)}%`);
+    }
     if (document.activeElement !== number) number.value = run.version;
     for (const field of document.querySelectorAll("[data-version][name=v]")) field.value = run.version;
   }
@@ -43,7 +45,7 @@
   // --- Stepping -------------------------------------------------------------------------------------------------------
 
   const KINDS = { decisions: ".row-reasoned", errors: ".row-tool_failed, .row-aborted", all: ".row" };
-  const WALKS = { decisions: "decision", errors: "error", tool: "tool" };
+  const WALKS = { all: "row", decisions: "decision", errors: "error", tool: "tool" };
   let waiting = [];
 
   // Rows in the page answer at once. Beyond them the server's answer says where to: until it is there steps wait, in
@@ -64,16 +66,16 @@
   }
 
   function near(way, forward) {
-    if (!KINDS[way] || !run.hasRow(run.version)) return 0;
-    const { all, from, until } = run.rows;
+    if (!KINDS[way] || run.isListOld() || !run.hasRow(run.version)) return 0;
+    const { all, own } = run.rows;
+    if (way === "all") return run.beside(forward);
     const rows = [...all()].filter((row) => row.matches(KINDS[way]));
-    const found = forward ? rows.find((row) => from(row) > run.version) : rows.findLast((row) => until(row) < run.version);
-    return found ? until(found) : 0;
+    const found = forward ? rows.find((row) => own(row) > run.version) : rows.findLast((row) => own(row) < run.version);
+    return found ? own(found) : 0;
   }
 
   /** Where the server's last answer leads: 0 is nowhere, null that there is none for this event yet. */
   function beyond(way, forward) {
-    if (way === "all") return run.clamp(run.version + (forward ? 1 : -1)) === run.version ? 0 : run.version + (forward ? 1 : -1);
     if (!run.isCurrent()) return null;
     const id = way === scrub() ? `step-${forward ? "next" : "previous"}` : `walk-${WALKS[way]}-${forward ? "after" : "before"}`;
     return versionOf(byId(id));

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -98,3 +101,29 @@ def test_a_benchmark_without_sizes_takes_none() -> None:
     """Rather than measuring what was not asked for."""
     with pytest.raises(CommandError, match="the benchmark store has no sizes"):
         call_command("bench", "store", "--sizes", "200")
+
+
+_TERMINATED = """
+import contextlib, signal, types
+import msgspec
+from explorer.benches import ui_site
+
+filled = ui_site.Filled(user="", password="", streams={}, words=())
+ui_site.subprocess.run = lambda *_, **__: types.SimpleNamespace(stdout=msgspec.json.encode(filled))
+ui_site._served = lambda environ: contextlib.nullcontext(environ["NAGARE_DATA_DIR"])
+with ui_site.started((200,)) as site:
+    print(site.url, flush=True)
+    signal.pause()
+"""
+"""The benchmark's frame without what takes long in it: it says where its folder is, and waits."""
+
+
+def test_a_benchmark_that_is_ended_from_outside_leaves_nothing() -> None:
+    """A SIGTERM removes the folder as the end does, and the status is that of the signal."""
+    with subprocess.Popen([sys.executable, "-c", _TERMINATED], stdout=subprocess.PIPE, text=True) as bench:
+        assert bench.stdout is not None
+        folder = Path(bench.stdout.readline().strip())
+        assert folder.is_dir()
+        bench.terminate()
+        assert bench.wait(60) == 128 + signal.SIGTERM
+    assert not folder.exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -180,6 +182,45 @@ def test_around_is_bounded_at_any_length_and_fan_out(size: int) -> None:
     more = lineage.COUNTED + 1
     assert (found.reach, found.reach_below) == (min(2 * size + 2, more), min(size, more))
     assert (found.effect_count, found.sibling_count) == (min(size, more), min(size, more))
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="counts the steps of SQLite's machine")
+def test_an_event_with_very_many_effects_costs_no_more_than_one_with_many() -> None:
+    """Fifty thousand direct effects are as much work as five thousand: what is counted stops far below either."""
+    steps = []
+    for project, effects in (("many", 5_000), ("very many", 50_000)):
+        told(project, [], nodes=1)
+        put_effects(project, effects)
+        steps.append(steps_of(partial(lineage.around, project, identity((project, 0)), below="read")))
+    assert steps[1] <= 1.1 * steps[0]
+
+
+def put_effects(project: str, effects: int) -> None:
+    """Put so many direct effects of the first event in, all at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO journal_cause (generation, project, cause, effect, kind, certainty)"
+            " WITH RECURSIVE made(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM made WHERE n < %s)"
+            " SELECT 0, %s, %s, 'effect ' || n, 'triggered', 'recorded' FROM made",
+            [effects, project, identity((project, 0))],
+        )
+
+
+def steps_of(do: Callable[[], object]) -> int:
+    """Return how many steps SQLite's machine takes for something, in hundreds."""
+    counted = 0
+
+    def count() -> None:
+        nonlocal counted
+        counted += 1
+
+    connection.connection.set_progress_handler(count, 100)
+    try:
+        do()
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+    return counted
 
 
 @pytest.mark.django_db
