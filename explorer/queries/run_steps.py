@@ -8,7 +8,7 @@ twenty subqueries took longer to put together than everything else on the page.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,9 +25,12 @@ AHEAD: Final = 8
 _WAYS: Final = {
     "rows": "folded_into IS NULL",
     "decisions": "kind = 'reasoned'",
-    "errors": "kind IN ('tool_failed', 'aborted')",
-    "tool": "kind = 'reasoned' AND tool = COALESCE(NULLIF(%s, ''), here.tool)",
+    "failures": "kind = 'tool_failed'",
+    "aborts": "kind = 'aborted'",
+    "tool": "kind = 'reasoned' AND tool = COALESCE(NULLIF(%s, ''), NULLIF(here.tool, ''), ' ')",
 }
+"""Each is one place in an index, so that the next of its events is found without looking at others. Errors are two."""
+
 _PARTS: Final = ("before", "after", "first", "last", "count")
 
 
@@ -74,7 +77,7 @@ def cursor_at(project: str, stream: str, version: int, *, event_id: str, tool: s
     around = around_sql(project, event_id, **asked)
     values: list[Any] = [project, stream, version, *around.values, project, *[tool] * len(_columns("tool"))]
     with connection.cursor() as cursor:
-        cursor.execute(_statement(around.sql), values)
+        cursor.execute(_statement(around.sql, version), values)
         found = cursor.fetchall()
     return _cursor(event_id, found, tool)
 
@@ -87,8 +90,9 @@ _STEPS_AT: Final = len(COLUMNS) + len(_LINE) + len(_FOREIGN) + len(_OWN)
 _LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
 
 
-def _statement(around: str) -> str:
-    steps = ", ".join(_subquery(way, part) for way in _WAYS for part in _columns(way))
+def _statement(around: str, version: int) -> str:
+    # The version as a number: MariaDB takes no place in an index from another row, and would go there from an end.
+    steps = ", ".join(_subquery(way, part, version) for way in _WAYS for part in _columns(way))
     # By the limits PostgreSQL knows that few events are near, and counts the steps once instead of for each part.
     return f"""
     WITH here AS (
@@ -129,12 +133,12 @@ def _columns(way: str) -> tuple[str, ...]:
     return _PARTS[:-1] if way == "rows" else _PARTS
 
 
-def _subquery(way: str, part: str) -> str:
+def _subquery(way: str, part: str, at: int) -> str:
     lines = f"FROM explorer_eventline WHERE run_id = here.run_id AND {_WAYS[way]}"
     up, down = "ORDER BY version LIMIT 1", "ORDER BY version DESC LIMIT 1"
     asked = {
-        "before": f"SELECT version {lines} AND version < here.version {down}",
-        "after": f"SELECT version {lines} AND version > here.version {up}",
+        "before": f"SELECT version {lines} AND version < {at:d} {down}",
+        "after": f"SELECT version {lines} AND version > {at:d} {up}",
         "first": f"SELECT version {lines} {up}",
         "last": f"SELECT version {lines} {down}",
         "count": f"SELECT COUNT(*) {lines}",
@@ -163,14 +167,14 @@ def _cursor(event_id: str, found: Sequence[Sequence[Any]], tool: str) -> Cursor 
         if known.run_id == run.pk:
             known.run = run
     line = lines[event_id]
-    steps = _steps(here[_STEPS_AT:], tuple(_WAYS))
+    steps = _steps(here[_STEPS_AT:])
     tool_name = tool or line.tool
     return Cursor(
         line=line,
         run=run,
         rows=steps["rows"],
         decisions=steps["decisions"],
-        errors=steps["errors"],
+        errors=_either(steps["failures"], steps["aborts"]),
         tool=steps["tool"] if tool_name else Step(),
         tool_name=tool_name,
         around=around_of(event_id, [row[: len(COLUMNS)] for row in found if row[0] not in ("here", "near")]),
@@ -192,6 +196,21 @@ def _converted(field: models.Field[Any, Any], value: Any) -> Any:
     return value
 
 
-def _steps(values: Sequence[Any], ways: Sequence[str]) -> Mapping[str, Step]:
-    named = dict(zip(((way, part) for way in ways for part in _columns(way)), values, strict=True))
-    return {way: Step(**{part: named[way, part] for part in _columns(way)}) for way in ways}
+def _steps(values: Sequence[Any]) -> Mapping[str, Step]:
+    named = dict(zip(((way, part) for way in _WAYS for part in _columns(way)), values, strict=True))
+    return {way: Step(**{part: named[way, part] for part in _columns(way)}) for way in _WAYS}
+
+
+def _either(one: Step, other: Step) -> Step:
+    """Return where to go if the events of two ways are one's to step through."""
+
+    def of(choose: Callable[..., int | None], *versions: int | None) -> int | None:
+        return choose((version for version in versions if version is not None), default=None)
+
+    return Step(
+        before=of(max, one.before, other.before),
+        after=of(min, one.after, other.after),
+        count=one.count + other.count,
+        first=of(min, one.first, other.first),
+        last=of(max, one.last, other.last),
+    )

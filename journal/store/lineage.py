@@ -24,17 +24,22 @@ _PAGE: Final = 500
 _LIVE: Final = "COALESCE((SELECT generation FROM journal_checkpoint WHERE name = 'causes'), 0)"
 
 # UNION, not UNION ALL: an event is visited once, so diamonds do not multiply and a cycle ends. The order of visits is
-# nearest first. It starts at the event's own row, whose column has the type and the collation that the recursion needs.
+# nearest first. It starts at the event's own row, whose column has the type and the collation that the recursion needs,
+# or is given them.
 # Where a bound stands differs. SQLite and MySQL stop a recursion by a limit inside it. PostgreSQL knows only one
 # outside and computes no more rows than that fetches. MariaDB knows only one outside and computes all rows, level by
 # level, down to `max_recursive_iterations` (1,000), which for a longer walk has to be raised.
 _WALK: Final = """{name}(id) AS (
-    SELECT event_id FROM journal_event WHERE project = %s AND event_id = %s
+    SELECT {own} FROM journal_event WHERE project = %s AND event_id = %s
     UNION
-    SELECT link.{next} FROM journal_cause link JOIN {name} ON link.{at} = {name}.id
+    SELECT link.{next} FROM journal_cause link{hint} JOIN {name} ON link.{at} = {name}.id
     WHERE link.generation = {live} AND link.project = %s {inner}
 )"""
 
+# MySQL keeps the ids of events in ASCII, those of links not. Where the two meet, one is converted: said here, it is the
+# single value; left to the server, it is each of a project's ids, and no index finds the one.
+_OWN: Final = {"mysql": "CONVERT(event_id USING utf8mb4) COLLATE utf8mb4_bin"}
+_OTHER: Final = {"mysql": "CONVERT(part.other USING ascii) COLLATE ascii_bin"}
 
 Direction = Literal["up", "down"]
 
@@ -62,11 +67,15 @@ def reach_sql(project: str, event_id: str, *, direction: Direction, most: int, u
 
 
 def _walk(name: str, direction: Direction, most: int, using: str) -> str:
+    # Both indexes begin with what is the same for all of a project's links: before MySQL has counted, it takes either.
+    index = "journal_cause_once" if direction == "up" else "journal_cause_down"
     return _WALK.format(
         name=name,
+        hint=f" FORCE INDEX ({index})" if connections[using].vendor == "mysql" else "",
         next="cause" if direction == "up" else "effect",
         at="effect" if direction == "up" else "cause",
         live=_LIVE,
+        own=_OWN.get(connections[using].vendor, "event_id"),
         inner=f"LIMIT {int(most)}" if _stops_inside(using) else "",
     )
 
@@ -159,7 +168,7 @@ FROM (
     UNION ALL SELECT 'read_until', '', '', '', '', COALESCE(MAX(position), 0), ''
         FROM journal_checkpoint WHERE name = 'causes'
     {sides}
-) part LEFT JOIN journal_event event ON event.project = %s AND event.event_id = part.other
+) part LEFT JOIN journal_event event ON event.project = %s AND event.event_id = {other}
 """
 
 # Of siblings those nearest to the event in the order of recording, before it and after it: an event that thousands were
@@ -226,7 +235,8 @@ def around_sql(project: str, event_id: str, *, below: Below = "", using: str = "
     values += [project] if below == "read" else []
     bounds: dict[str, Any] = {"nearest": NEAREST, "links": _LINKS, "counted": COUNTED + 2, "more": COUNTED + 1}
     bounds |= {"live": _LIVE, "direct": _DIRECT, "few": SIDES, "half": SIDES // 2}
-    sql = _AROUND.format(**bounds, walks=", ".join(walks), sides=sides.format(**bounds))
+    other = _OTHER.get(connections[using].vendor, "part.other")
+    sql = _AROUND.format(**bounds, walks=", ".join(walks), sides=sides.format(**bounds), other=other)
     return Statement(sql=sql, values=(*values, project))
 
 
