@@ -133,7 +133,7 @@ class EventLine(models.Model):
         indexes = [
             models.Index(fields=["event_id"], name="explorer_line_event"),
             models.Index(fields=["run", "kind", "version"], name="explorer_line_kind"),
-            models.Index(fields=["run", "tool", "version"], name="explorer_line_tool"),
+            models.Index(fields=["run", "tool", "kind", "version"], name="explorer_line_tool"),
             models.Index(fields=["trace_id", "span_id"], name="explorer_line_trace"),
         ]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from journal.runtime import log_heads, pulse
 from journal.store import listeners
+from tests.commands import command, environment
 from tests.databases import server
 
 __all__ = ["server"]
@@ -67,6 +70,14 @@ def _appends_tell_nobody() -> Any:
 def _no_heads_outlive_a_test() -> None:
     """Keep no heads of logs in files: each test's database would look as if it were put back to an earlier day."""
     log_heads.use(log_heads.Heads(None))
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory whose journal has its tables and nothing in them, for processes of their own: copy it."""
+    folder = tmp_path_factory.mktemp("migrated")
+    subprocess.run(command("migrate", "-v0"), env=environment(folder), check=True, timeout=300, capture_output=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 
+from journal.runtime import pulse
 from nagare_web import databases
 from tests import servers
 
@@ -28,6 +30,22 @@ def alias(name: str) -> str:
     register(name, servers.URLS[name]())
     call_command("migrate", database=name, verbosity=0)
     return name
+
+
+@contextmanager
+def around_tests(blocker: Any) -> Iterator[None]:
+    """Let several tests find what is written in the block, and undo it in the end.
+
+    For a fixture of a module, whose tests each have a transaction of their own inside of this one: what takes long to
+    make is made once.
+    """
+    with blocker.unblock(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulse, "_beat_until", lambda *_arguments: None)  # it would wait for this transaction's lock
+        around = transaction.atomic()
+        vars(around)["_from_testcase"] = True  # as Django marks its own, so that appends may be durable in it
+        with around:
+            yield
+            transaction.set_rollback(True)
 
 
 def register(name: str, url: str) -> None:

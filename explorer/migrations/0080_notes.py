@@ -17,7 +17,7 @@ def _by_bytes(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Add the table."""
 
-    dependencies = [("explorer", "0070_bytes")]
+    dependencies = [("explorer", "0071_tool_kind")]
 
     operations = [
         migrations.CreateModel(

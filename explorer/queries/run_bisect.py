@@ -288,7 +288,9 @@ def _result(run: RunSummary, ask: Ask, rule: Invariant, *, after: int, until: in
         before=_before(run, outcome, after, version),
         here=Place(line=at.line, verdict=outcome.verdict) if at is not None else None,
         diff=_diff(run, ask, version) if at is not None else None,
-        map=minimap(run_lines.marks_of(run), events=run.events, cursor=version or until, failures=failures),
+        map=minimap(
+            run_lines.marks_of(run.pk, run.events), events=run.events, cursor=version or until, failures=failures
+        ),
         drawing=probes.drawing(outcome, events=run.events, after=after),
         method=_method(outcome),
         assumes=_assumes(rule, outcome),

@@ -25,9 +25,12 @@ AHEAD: Final = 8
 _WAYS: Final = {
     "rows": "folded_into IS NULL AND NOT (kind = 'tool_returned' AND COALESCE(pair, 0) = version - 1)",
     "decisions": "kind = 'reasoned'",
-    "errors": "kind IN ('tool_failed', 'aborted')",
-    "tool": "kind = 'reasoned' AND tool = COALESCE(NULLIF(%s, ''), here.tool)",
+    "failures": "kind = 'tool_failed'",
+    "aborts": "kind = 'aborted'",
+    "tool": "kind = 'reasoned' AND tool = COALESCE(NULLIF(%s, ''), NULLIF(here.tool, ''), ' ')",
 }
+"""Each is one place in an index, so that the next of its events is found without looking at others. Errors are two."""
+
 _EVERY: Final = "1 = 1"
 """What "rows" is where every event has one."""
 
@@ -80,7 +83,7 @@ def cursor_at(  # noqa: PLR0913 - the event, and how the reader steps
     around = around_sql(project, event_id, **asked)
     values: list[Any] = [project, stream, version, *around.values, project, *[tool] * len(_columns("tool"))]
     with connection.cursor() as cursor:
-        cursor.execute(_statement(around.sql, is_raw=is_raw), values)
+        cursor.execute(_statement(around.sql, version, is_raw=is_raw), values)
         found = cursor.fetchall()
     return _cursor(event_id, found, tool)
 
@@ -113,9 +116,10 @@ _STEPS_AT: Final = len(COLUMNS) + len(_LINE) + len(_FOREIGN) + len(_OWN)
 _LIVE: Final = f"generation = {live_generation_sql(PROJECTION)}"
 
 
-def _statement(around: str, *, is_raw: bool) -> str:
+def _statement(around: str, version: int, *, is_raw: bool) -> str:
     ways = _WAYS | {"rows": _EVERY} if is_raw else _WAYS
-    steps = ", ".join(_subquery(way, where, part) for way, where in ways.items() for part in _columns(way))
+    # The version as a number: MariaDB takes no place in an index from another row, and would go there from an end.
+    steps = ", ".join(_subquery(way, where, part, version) for way, where in ways.items() for part in _columns(way))
     # By the limits PostgreSQL knows that few events are near, and counts the steps once instead of for each part.
     return f"""
     WITH here AS (
@@ -152,12 +156,12 @@ def _columns(way: str) -> tuple[str, ...]:
     return _PARTS[:-1] if way == "rows" else _PARTS
 
 
-def _subquery(way: str, where: str, part: str) -> str:
+def _subquery(way: str, where: str, part: str, at: int) -> str:
     lines = f"FROM explorer_eventline WHERE run_id = here.run_id AND {where}"
     up, down = "ORDER BY version LIMIT 1", "ORDER BY version DESC LIMIT 1"
     asked = {
-        "before": f"SELECT version {lines} AND version < here.version {down}",
-        "after": f"SELECT version {lines} AND version > here.version {up}",
+        "before": f"SELECT version {lines} AND version < {at:d} {down}",
+        "after": f"SELECT version {lines} AND version > {at:d} {up}",
         "first": f"SELECT version {lines} {up}",
         "last": f"SELECT version {lines} {down}",
         "count": f"SELECT COUNT(*) {lines}",
@@ -189,14 +193,14 @@ def _cursor(event_id: str, found: Sequence[Sequence[Any]], tool: str) -> Cursor 
         if known.run_id == run.pk:
             known.run = run
     line = lines[event_id]
-    steps = _steps(here[_STEPS_AT:], tuple(_WAYS))
+    steps = _steps(here[_STEPS_AT:])
     tool_name = tool or line.tool
     return Cursor(
         line=line,
         run=run,
         rows=steps["rows"],
         decisions=steps["decisions"],
-        errors=steps["errors"],
+        errors=_either(steps["failures"], steps["aborts"]),
         tool=steps["tool"] if tool_name else Step(),
         tool_name=tool_name,
         around=around_of(event_id, [row[: len(COLUMNS)] for row in found if row[0] not in ("here", "near")]),
@@ -212,6 +216,21 @@ def _made(model: type[Any], fields: _Fields, values: Sequence[Any]) -> Any:
     return model.from_db(connection.alias, fields.names, converted)
 
 
-def _steps(values: Sequence[Any], ways: Sequence[str]) -> Mapping[str, Step]:
-    named = dict(zip(((way, part) for way in ways for part in _columns(way)), values, strict=True))
-    return {way: Step(**{part: named[way, part] for part in _columns(way)}) for way in ways}
+def _steps(values: Sequence[Any]) -> Mapping[str, Step]:
+    named = dict(zip(((way, part) for way in _WAYS for part in _columns(way)), values, strict=True))
+    return {way: Step(**{part: named[way, part] for part in _columns(way)}) for way in _WAYS}
+
+
+def _either(one: Step, other: Step) -> Step:
+    """Return where to go if the events of two ways are one's to step through."""
+
+    def of(choose: Callable[..., int | None], *versions: int | None) -> int | None:
+        return choose((version for version in versions if version is not None), default=None)
+
+    return Step(
+        before=of(max, one.before, other.before),
+        after=of(min, one.after, other.after),
+        count=one.count + other.count,
+        first=of(min, one.first, other.first),
+        last=of(max, one.last, other.last),
+    )

@@ -25,6 +25,7 @@ DROP: Final = (
 class PostgresIndex(SqlIndex):
     """Texts whose words match a tsquery."""
 
+    most = 2**20 - 1  # what a tsvector holds; a row with more is refused
     found = (
         "SELECT w.id AS id FROM explorer_searchtext w WHERE w.words @@ CAST(%s AS tsquery)"
         " ORDER BY w.id {direction} LIMIT {most}"

@@ -6,8 +6,9 @@ alike: most texts are stored once. Offsets are the same in both.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from django.db import connections
@@ -51,6 +52,9 @@ class SqlIndex:
     """
 
     found: ClassVar[str]
+    most: ClassVar[int] = sys.maxsize
+    """Bytes that the column `words` takes; of a text with more the beginning is held, as much as has no more."""
+
     place: str
     substring: str = "SUBSTR"
     false: str = "FALSE"
@@ -84,21 +88,25 @@ class SqlIndex:
 
     def add(self, documents: Sequence[search.Document], *, generation: int) -> None:
         """Insert the texts; a database's triggers and generated columns do the rest."""
-        rows = [
-            Row(
-                generation=generation,
-                project=document.project,
-                stream=document.stream,
-                version=document.version,
-                event_id=document.event_id,
-                is_cut=document.is_cut,
-                words=self.words(document),
-                folded=_folded(document.text),
-                text=document.text,
-            )
-            for document in documents
-        ]
+        rows = [self._row(document, generation) for document in documents]
         insert(SearchText, rows, ignore_conflicts=True, using=self._using)
+
+    def _row(self, document: search.Document, generation: int) -> Row:
+        held, words = document, self.words(document)
+        while len(words) > self.most:
+            held = replace(held, text=held.text[: len(held.text) * 3 // 4], is_cut=True)
+            words = self.words(held)
+        return Row(
+            generation=generation,
+            project=held.project,
+            stream=held.stream,
+            version=held.version,
+            event_id=held.event_id,
+            is_cut=held.is_cut,
+            words=words,
+            folded=_folded(held.text),
+            text=held.text,
+        )
 
     def forget(self, project: str, event_ids: Collection[str]) -> int:
         """Delete the rows of some events, in every generation: the one being built has them too."""

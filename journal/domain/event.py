@@ -56,8 +56,11 @@ class EventData(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime | None = None
 
 
-class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """An event as the journal holds it. Times are aware UTC, to the microsecond."""
+class RecordedEvent(msgspec.Struct, frozen=True, dict=True):
+    """An event as the journal holds it. Times are aware UTC, to the microsecond.
+
+    Its fields may be given by place, in the order of a row: that takes half the time, and a reader makes many.
+    """
 
     position: int
     project: str
@@ -74,7 +77,7 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @lazy
     def payload(self) -> dict[str, Any]:
         """The data decoded, as untyped JSON; duplicate keys and big integers as msgspec reads them."""
-        decoded: dict[str, Any] = msgspec.json.decode(self.data)
+        decoded: dict[str, Any] = _decode(self.data)
         return decoded
 
     @lazy
@@ -86,6 +89,7 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return _lenient(self.metadata)
 
 
+_decode = msgspec.json.Decoder().decode
 _decode_metadata = msgspec.json.Decoder(Metadata).decode
 
 

@@ -17,6 +17,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 import stamina
+import uuid_utils
 
 from journal.domain import agent_run as run
 from journal.domain import codec
@@ -124,6 +125,7 @@ class _Writing:
         self._store = store
         self._now = now
         self._known = store.versions_of(prepared.stream)
+        self._namespace = uuid_utils.UUID(int=prepared.identity.int)
         self._versions: dict[str, int] = {}
         self._ids = {draft.key: self._id(draft.key) for draft in prepared.drafts}
         self._correlation = _correlation(prepared, store.project)
@@ -224,7 +226,7 @@ class _Writing:
         return str(uuid5(_identity(self._store.project, self._prepared.format, cause.run), cause.key))
 
     def _id(self, key: str) -> str:
-        return str(uuid5(self._prepared.identity, key))
+        return str(uuid_utils.uuid5(self._namespace, key))
 
     def _with_parent(self, event: Started) -> Started:
         parent = event.parent_run or (self._prepared.run.parent[0] if self._prepared.run.parent else None)

@@ -276,17 +276,21 @@ def _failed(delivery: Delivery, error: Exception) -> str:
         error=type(error).__name__,
     )
     kept = _mine(delivery).update(next_try_us=_us(delivery.at + wait), last_error=reason[:_ERROR_SHOWN])
-    return "retry" if kept else "lost"
+    return "retry" if kept else _lost(delivery)
 
 
 def _end(delivery: Delivery, *, state: str, error: str = "") -> str:
     ended = _mine(delivery).update(state=state, last_error=error[:_ERROR_SHOWN], ended_us=_us(delivery.at))
     if not ended:
-        log.warning("dispatch_lost", dispatch_id=delivery.id, effect=delivery.effect)
-        return "lost"
+        return _lost(delivery)
     if state == "dead":
         log.error("dispatch_parked", dispatch_id=delivery.id, effect=delivery.effect, attempts=delivery.attempt)
     return state
+
+
+def _lost(delivery: Delivery) -> str:
+    log.warning("dispatch_lost", dispatch_id=delivery.id, effect=delivery.effect)
+    return "lost"
 
 
 def _worn_out(row: Dispatch, *, now: datetime, token: int) -> str:

@@ -8,11 +8,13 @@ waiting ── handled ──> gone
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from django.db import transaction
+from django.db import DataError, OperationalError, transaction
 
 from journal.domain.event import RecordedEvent
 from journal.models import ParkedEvent
@@ -27,6 +29,7 @@ MOST_PARKED: Final = 1_000
 _FIRST_PAUSE = timedelta(seconds=10)
 _LONGEST_PAUSE = timedelta(hours=1)
 _REASON_CHARACTERS = 2_000
+_LIMIT_EXCEEDED: Final = "54"
 
 
 class TooManyParked(Exception):
@@ -41,6 +44,21 @@ class TooManyParked(Exception):
 def reason_of(error: Exception) -> str:
     """Return an error as one line for people."""
     return f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS]
+
+
+@contextmanager
+def limits_are_the_events() -> Iterator[None]:
+    """Raise as an error of the data what PostgreSQL refuses because it is too large for it (its error class 54).
+
+    It reports those as operational errors, which otherwise are of the connection and nobody's poison: a subscriber
+    would try the same event for ever.
+    """
+    try:
+        yield
+    except OperationalError as error:
+        if str(getattr(error.__cause__, "sqlstate", None) or "").startswith(_LIMIT_EXCEEDED):
+            raise DataError(*error.args) from error
+        raise
 
 
 def pause(attempts: int) -> timedelta:

@@ -257,7 +257,7 @@ def _take_in(manager: ProcessManager, event: RecordedEvent) -> str:
     if event.type not in manager.reacts_to or event.type == TIMED_OUT:
         return ""
     try:
-        with tracing.handling(checkpoint_name(manager), [event]):
+        with tracing.handling(checkpoint_name(manager), [event]), parked.limits_are_the_events():
             react(get_store(event.project), manager, event)
     except (OperationalError, InterfaceError):
         raise

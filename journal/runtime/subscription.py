@@ -129,7 +129,7 @@ def _handle(subscription: Subscription, mark: Mark, events: Sequence[RecordedEve
             after = checkpoint.advance(mark, to=events[-1].position, token=token)
         wanted = [event for event in events if subscription.wants(event)]
         if wanted:
-            with tracing.handling(subscription.name, wanted):
+            with tracing.handling(subscription.name, wanted), parked.limits_are_the_events():
                 subscription.handle(wanted)
     return after
 
@@ -182,7 +182,7 @@ def _retry(subscription: Subscription, row: ParkedEvent, token: int) -> bool:
             if not parked.settle(row, token=token):
                 return False
             event = _event(row)
-            with tracing.handling(subscription.name, [event]):
+            with tracing.handling(subscription.name, [event]), parked.limits_are_the_events():
                 subscription.handle([event])
     except (OperationalError, InterfaceError, Fenced):
         raise

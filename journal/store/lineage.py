@@ -25,16 +25,17 @@ _PAGE: Final = 500
 _LIVE: Final = "COALESCE((SELECT generation FROM journal_checkpoint WHERE name = 'causes'), 0)"
 
 # UNION, not UNION ALL: an event is visited once, so diamonds do not multiply and a cycle ends. The order of visits is
-# nearest first. It starts at the event's own row, whose column has the type and the collation that the recursion needs.
+# nearest first. It starts at the event's own row, whose column has the type and the collation that the recursion needs,
+# or is given them.
 # Where a bound stands differs. SQLite and MySQL stop a recursion by a limit inside it. PostgreSQL knows only one
 # outside and computes no more rows than that fetches. MariaDB knows only one outside and computes all rows, level by
 # level, down to `max_recursive_iterations` (1,000), which for a longer walk has to be raised.
 _WALK: Final = """{name}(id) AS (
-    SELECT event_id FROM journal_event WHERE project = %s AND event_id {start}
+    SELECT {own} FROM journal_event WHERE project = %s AND event_id {start}
     UNION
     {step} {inner}
 )"""
-_STEP: Final = """SELECT link.{next} FROM journal_cause link JOIN {name} ON link.{at} = {name}.id
+_STEP: Final = """SELECT link.{next} FROM journal_cause link{hint} JOIN {name} ON link.{at} = {name}.id
     WHERE link.generation = {live} AND link.project = %s"""
 
 # SQLite takes all the links of an event in before it counts the first of them, so that an event with fifty thousand
@@ -42,10 +43,14 @@ _STEP: Final = """SELECT link.{next} FROM journal_cause link JOIN {name} ON link
 # Left to itself it also walks down by the index of the other direction, which holds all columns that are asked for:
 # each step then reads all links of the project.
 _STEP_BOUNDED: Final = """SELECT link.{next} FROM {name} JOIN journal_cause link ON link.id IN (
-        SELECT near.id FROM journal_cause near {index}
+        SELECT near.id FROM journal_cause near{index}
         WHERE near.generation = {live} AND near.project = %s AND near.{at} = {name}.id ORDER BY near.id LIMIT {most}
     )"""
 
+# MySQL keeps the ids of events in ASCII, those of links not. Where the two meet, one is converted: said here, it is the
+# single value; left to the server, it is each of a project's ids, and no index finds the one.
+_OWN: Final = {"mysql": "CONVERT(event_id USING utf8mb4) COLLATE utf8mb4_bin"}
+_OTHER: Final = {"mysql": "CONVERT(part.other USING ascii) COLLATE ascii_bin"}
 
 Direction = Literal["up", "down"]
 
@@ -101,14 +106,23 @@ def reach_sql(project: str, event_id: str, *, direction: Direction, most: int, u
 
 def _walk(name: str, direction: Direction, most: int, using: str, *, starts: int = 1) -> str:
     here, there = ("effect", "cause") if direction == "up" else ("cause", "effect")
-    is_sqlite = connections[using].vendor == "sqlite"
-    index = "INDEXED BY journal_cause_down" if is_sqlite and direction == "down" else ""
-    step = _STEP_BOUNDED if is_sqlite else _STEP
-    most_links = int(most) * len(get_args(CauseKind))
+    vendor = connections[using].vendor
+    # Both indexes begin with what is the same for all of a project's links: before MySQL has counted, it takes either.
+    index = "journal_cause_once" if direction == "up" else "journal_cause_down"
+    step = _STEP_BOUNDED if vendor == "sqlite" else _STEP
     return _WALK.format(
         name=name,
+        own=_OWN.get(vendor, "event_id"),
         start="= %s" if starts == 1 else f"IN ({', '.join(['%s'] * starts)})",
-        step=step.format(name=name, next=there, at=here, live=_LIVE, index=index, most=most_links),
+        step=step.format(
+            name=name,
+            next=there,
+            at=here,
+            live=_LIVE,
+            hint={"mysql": f" FORCE INDEX ({index})"}.get(vendor, ""),
+            index=f" INDEXED BY {index}" if vendor == "sqlite" and direction == "down" else "",
+            most=int(most) * len(get_args(CauseKind)),
+        ),
         inner=f"LIMIT {int(most)}" if _stops_inside(using) else "",
     )
 
@@ -203,7 +217,7 @@ FROM (
     UNION ALL SELECT 'read_until', '', '', '', '', COALESCE(MAX(position), 0), ''
         FROM journal_checkpoint WHERE name = 'causes'
     {sides}
-) part LEFT JOIN journal_event event ON event.project = %s AND event.event_id = part.other
+) part LEFT JOIN journal_event event ON event.project = %s AND event.event_id = {other}
 """
 
 # Of siblings those nearest to the event in the order of recording, before it and after it: an event that thousands were
@@ -270,7 +284,8 @@ def around_sql(project: str, event_id: str, *, below: Below = "", using: str = "
     values += [project] if below == "read" else []
     bounds: dict[str, Any] = {"nearest": NEAREST, "links": _LINKS, "counted": COUNTED + 2, "more": COUNTED + 1}
     bounds |= {"live": _LIVE, "direct": _DIRECT, "few": SIDES, "half": SIDES // 2}
-    sql = _AROUND.format(**bounds, walks=", ".join(walks), sides=sides.format(**bounds))
+    other = _OTHER.get(connections[using].vendor, "part.other")
+    sql = _AROUND.format(**bounds, walks=", ".join(walks), sides=sides.format(**bounds), other=other)
     return Statement(sql=sql, values=(*values, project))
 
 

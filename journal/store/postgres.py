@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, ClassVar, Final
+from weakref import WeakSet
 
 import psycopg
 
@@ -98,6 +99,10 @@ ORDER BY a.xact_start
 """  # noqa: S608 - constants
 
 
+_taught: WeakSet[Any] = WeakSet()
+"""Connections that know how to send an array that is packed already."""
+
+
 class PostgresStore(SqlStore):
     """Writers side by side; readers stop short of the positions that are still being written."""
 
@@ -170,8 +175,11 @@ class PostgresStore(SqlStore):
         connection = self._connection
         connection.ensure_connection()
         connection.validate_no_broken_transaction()
-        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-            cursor.adapters.register_dumper(Packed, PackedDumper)
+        raw = connection.connection
+        if raw not in _taught:  # once for a connection: asking a cursor copies all it knows
+            raw.adapters.register_dumper(Packed, PackedDumper)
+            _taught.add(raw)
+        with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
             yield cursor
 
 

@@ -29,6 +29,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _EXACT: Final = 8 * 10**15
 _TRIES = 4
+_MOST_NAMES: Final = 10_000
+"""Names of streams that one reader keeps."""
+
 PAGE = 1_000
 """Rows read at a time: what a reader holds in memory."""
 
@@ -46,6 +49,7 @@ COLUMNS = (
 )
 _OF_EVENT = "e.version, e.event_id, e.type, e.schema_version, e.data, e.metadata, e.occurred_us, e.recorded_us"
 _SELECT = f"SELECT e.position, e.project, s.name, {_OF_EVENT}"
+_SELECT_APART = f"SELECT e.position, e.project, e.stream_id, {_OF_EVENT}"
 _WITH_STREAM = "journal_event e JOIN journal_stream s ON s.id = e.stream_id"
 
 
@@ -234,7 +238,7 @@ class SqlStore:
 
         def fetch(tail: str, values: list[Any]) -> list[RecordedEvent]:
             rows = self._fetch(f"{select} FROM {source} {tail}", values)
-            return [recorded((row[0], *named, *row[1:])) for row in rows]
+            return [recorded(row[0], *named, *row[1:]) for row in rows]
 
         yield from self._paged("version", fetch, where, [self._project, stream], after=after, until=until)
 
@@ -243,13 +247,24 @@ class SqlStore:
         """Yield by position, past `after`, as far as the horizon is when reading begins."""
         where, values = self._of_project()
 
+        names: dict[int, str] = {}
+
         def fetch(tail: str, values: list[Any]) -> list[RecordedEvent]:
-            # The page is cut before the streams' names are looked up, so that no plan does it the other way round.
-            page = f"(SELECT e.* FROM journal_event e {tail}) e"  # noqa: S608 - constants
-            sql = f"{_SELECT} FROM {page} JOIN journal_stream s ON s.id = e.stream_id ORDER BY e.position"
-            return [recorded(row) for row in self._fetch(sql, values)]
+            # Streams' names are looked up apart, once for a stream: in a join they would be for each event.
+            rows = self._fetch(f"{_SELECT_APART} FROM journal_event e {tail}", values)
+            self._learn(names, {row[2] for row in rows})
+            return [recorded(row[0], row[1], names[row[2]], *row[3:]) for row in rows]
 
         yield from self._paged("position", fetch, where, values, after=after, until=self._reach(), limit=limit)
+
+    def _learn(self, names: dict[int, str], ids: set[int]) -> None:
+        """Add the names of streams that are not known yet."""
+        if unknown := ids - names.keys():
+            if len(names) > _MOST_NAMES:
+                names.clear()
+                unknown = ids
+            listed = ", ".join(map(str, unknown))
+            names.update(self._fetch(f"SELECT id, name FROM journal_stream WHERE id IN ({listed})", []))  # noqa: S608 - numbers
 
     @traced_read
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
@@ -345,7 +360,7 @@ class SqlStore:
         return Horizon(head=self.head())
 
     def _read(self, where: str, values: Sequence[Any]) -> list[RecordedEvent]:
-        return [recorded(row) for row in self._fetch(f"{_SELECT} FROM {_WITH_STREAM} {where}", values)]
+        return [recorded(*row) for row in self._fetch(f"{_SELECT} FROM {_WITH_STREAM} {where}", values)]
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
@@ -382,20 +397,20 @@ def _moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def recorded(row: tuple[Any, ...]) -> RecordedEvent:
+def recorded(  # noqa: PLR0913, PLR0917 - a row's columns, given by place
+    position: int,
+    project: str,
+    stream: str,
+    version: int,
+    event_id: str,
+    kind: str,
+    schema: int,
+    data: bytes,
+    metadata: bytes,
+    occurred_us: int,
+    recorded_us: int,
+) -> RecordedEvent:
     """Return an event from its row."""
-    position, project, stream, version, event_id, kind, schema, data, metadata, occurred_us, recorded_us = row
-    recorded_at = moment(recorded_us)
-    return RecordedEvent(
-        position=position,
-        project=project,
-        stream=stream,
-        version=version,
-        id=event_id,
-        type=kind,
-        schema=schema,
-        data=data,
-        metadata=metadata,
-        occurred_at=recorded_at if occurred_us == recorded_us else _moment(occurred_us),
-        recorded_at=recorded_at,
-    )
+    at = moment(recorded_us)
+    occurred_at = at if occurred_us == recorded_us else _moment(occurred_us)
+    return RecordedEvent(position, project, stream, version, event_id, kind, schema, data, metadata, occurred_at, at)

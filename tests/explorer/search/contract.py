@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from explorer import search
 from explorer.search import Document, Needle, SearchIndex, needle
-from explorer.search.text import fold, tidy
+from explorer.search.text import LIMIT, fold, tidy
 from explorer.search.words import starts_of
 
 _serial = count(1)
@@ -203,6 +203,18 @@ class IndexContract:
         assert versions(index, project, "agent_run-1", needle("needle")) == [2]
         assert index.passages(project, [("agent_run-1", 1)], needle("needle")) == {}
         assert index.forget(project, [one.event_id]) == 0
+
+    def test_a_text_of_too_many_words_is_found_by_its_beginning(self, index: SearchIndex, project: str) -> None:
+        """Characters that are rare, each pair of them another word: it is taken, and where it ends it says so."""
+        rare = "".join(map(chr, range(0x20000, 0x2FFFF)))[: LIMIT - 20]
+        texts = [document(f"first {rare} last", project=project), document("last", project=project, version=2)]
+        index.add(texts, generation=0)
+        assert versions(index, project, "agent_run-1", needle("first")) == [1]
+        assert versions(index, project, "agent_run-1", needle(rare[1_000:1_003])) == [1]
+        is_whole = 1 in versions(index, project, "agent_run-1", needle("last"))
+        shown = index.passages(project, [("agent_run-1", 1)], needle("first"))["agent_run-1", 1]
+        assert shown.is_cut is not is_whole
+        assert 2 in versions(index, project, "agent_run-1", needle("last"))
 
     def test_a_passage_shows_the_hit(self, index: SearchIndex, project: str) -> None:
         """In the letters of the text, marked by place; long texts are cut around it by the database."""

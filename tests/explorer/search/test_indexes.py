@@ -24,6 +24,11 @@ class TestIndexOfTheTestRun(IndexContract):
         """Its index."""
         return get_index(using=using)
 
+    @pytest.mark.django_db(transaction=True)  # PostgreSQL sweeps outside of a transaction
+    def test_what_is_forgotten_is_nowhere(self, index: SearchIndex, project: str) -> None:
+        """As everywhere."""
+        super().test_what_is_forgotten_is_nowhere(index, project)
+
 
 @pytest.mark.parametrize(
     "server",

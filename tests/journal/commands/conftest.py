@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,10 @@ import pytest
 from tests.commands import Nagare, command, environment
 
 
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory whose journal has its tables and nothing in them."""
-    folder = tmp_path_factory.mktemp("journal")
-    subprocess.run(command("migrate", "-v0"), env=environment(folder), check=True, timeout=300, capture_output=True)
-    return folder
-
-
 @pytest.fixture
-def data_dir(empty: Path, tmp_path: Path) -> Path:
+def data_dir(migrated: Path, tmp_path: Path) -> Path:
     """A copy of the empty journal for one test."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for file in empty.iterdir():
-        if file.is_file():
-            (folder / file.name).write_bytes(file.read_bytes())
-    return folder
+    return shutil.copytree(migrated, tmp_path / "data")
 
 
 @pytest.fixture

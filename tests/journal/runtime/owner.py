@@ -1,6 +1,5 @@
 """A process for the tests to stop, continue and kill. It says what it does on standard output, a line each.
 
-owner.py migrate
 owner.py hold NAME TTL_S      own a lease, and move its checkpoint on for each line that comes in
 owner.py fill COUNT           append so many events
 owner.py rebuild JOB          work on a rebuild job, in small batches and with short times
@@ -19,7 +18,6 @@ from datetime import timedelta
 from functools import partial
 
 import django
-from django.core.management import call_command
 
 SHORT = timedelta(seconds=1)
 
@@ -122,10 +120,7 @@ def main() -> None:
     """Do what the command line says."""
     django.setup()
     what, *arguments = sys.argv[1:]
-    if what == "migrate":
-        call_command("migrate", verbosity=0)
-    else:
-        COMMANDS[what](*arguments)
+    COMMANDS[what](*arguments)
 
 
 main()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.journal.runtime.stopping import stop_between_transactions
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,17 +62,8 @@ class Owner:
         self.process.send_signal(number)
 
     def stop(self) -> None:
-        """Stop it between two transactions: in the middle of one it would keep SQLite's lock from everybody."""
-        (file,) = self._folder.glob("*.sqlite3")
-        while True:
-            self.send(signal.SIGSTOP)
-            with closing(sqlite3.connect(file, timeout=0.2, isolation_level=None)) as probe:
-                try:
-                    probe.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError:
-                    self.send(signal.SIGCONT)
-                else:
-                    return
+        """Stop it between two transactions."""
+        stop_between_transactions(self.process, self._folder)
 
     def end(self) -> None:
         """Kill it, wherever it is, and let go of it."""
@@ -83,12 +75,9 @@ Start = Callable[..., Owner]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(migrated: Path, tmp_path: Path) -> Path:
     """A data directory with an empty journal."""
-    ended = Owner(tmp_path, "migrate")
-    assert ended.process.wait(120) == 0
-    ended.end()
-    return tmp_path
+    return shutil.copytree(migrated, tmp_path / "data")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from django.db import OperationalError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
+from psycopg.errors import ProgramLimitExceeded
 
 from journal.domain.event import RecordedEvent
 from journal.domain.stream import ANY_VERSION
@@ -190,6 +191,22 @@ def test_a_lost_connection_is_nobodys_poison(seen: Seen, monkeypatch: pytest.Mon
     assert not ParkedEvent.objects.exists()
     drain(of(seen))
     assert seen.ids == ids
+
+
+def test_an_event_that_is_too_large_for_the_database_is_poison(seen: Seen) -> None:
+    """PostgreSQL calls that an operational error, as it does a lost connection; no later try would end otherwise."""
+    ids = append(3)
+
+    def refused(events: Sequence[RecordedEvent]) -> None:
+        if ids[1] in {event.id for event in events}:
+            raise OperationalError("string is too long for tsvector") from ProgramLimitExceeded()
+        seen.handle(events)
+
+    run_once(Subscription(name="sub", handle=refused))
+    assert list(ParkedEvent.objects.values_list("event_id", "reason")) == [
+        (ids[1], "DataError: string is too long for tsvector")
+    ]
+    assert seen.ids == [ids[0], ids[2]]
 
 
 def test_a_subscriber_that_every_event_poisons_stops(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.auth import authenticate
@@ -15,8 +17,9 @@ from explorer.models import RunSummary
 from journal.access import Role, role_in
 from journal.store import get_store
 from nagare_web.demo import STORIES
+from tests.databases import around_tests
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 RUNS_OF_STORIES = 50
 
@@ -28,10 +31,16 @@ def demo(*arguments: str) -> tuple[str, str]:
     return out.getvalue(), beside.getvalue()
 
 
-def test_it_fills_the_journal_and_the_list_of_runs() -> None:
+@pytest.fixture(scope="module")
+def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """Run the command on an empty journal, once for all tests; gives what it said beside."""
+    with around_tests(django_db_blocker):
+        yield demo()[1]
+
+
+def test_it_fills_the_journal_and_the_list_of_runs(filled: str) -> None:
     """The stories are in the journal and in the explorer's list, marked as synthetic."""
-    _, said = demo()
-    assert re.match(r"Added [\d,]+ events of \d+ demo runs to project default\.", said)
+    assert re.match(r"Added [\d,]+ events of \d+ demo runs to project default\.", filled)
     for story in STORIES.values():
         for stream in story.streams:
             assert get_store("default").stream_version(stream)
@@ -40,7 +49,7 @@ def test_it_fills_the_journal_and_the_list_of_runs() -> None:
     assert RunSummary.objects.get(stream=STORIES["edit-unread"].streams[0]).events == 200
 
 
-def test_it_prints_how_to_get_in() -> None:
+def test_it_prints_how_to_get_in(filled: str) -> None:
     """Three lines: address, user, and a password that lets an admin in."""
     printed, _ = demo("--port", "8123")
     address, user, password = printed.splitlines()
@@ -53,8 +62,8 @@ def test_it_prints_how_to_get_in() -> None:
     assert role_in(person, "default") is Role.ADMIN
 
 
-def test_again_it_adds_nothing_and_changes_the_password() -> None:
-    """The second start says that all is there; the first password no longer works, and who used it is signed out."""
+def test_again_it_adds_nothing_and_changes_the_password(filled: str) -> None:
+    """A later start says that all is there; the first password no longer works, and who used it is signed out."""
     first = json.loads(demo("--json")[0])
     browser = Client()
     assert browser.login(username="demo", password=first["password"])
