@@ -20,7 +20,7 @@ from journal.domain import alerts, grade, job, notes, process, saved_rule, sched
 from journal.domain.agent_run import CATEGORY as AGENT_RUN
 from journal.domain.event import RecordedEvent, instant
 from journal.domain.stream import category
-from journal.errors import JournalError
+from journal.errors import Refused
 from journal.runtime import census
 from journal.store import get_store
 
@@ -42,11 +42,10 @@ _OWN: Final = (
 )
 
 
-class AuditRefused(JournalError):
+class AuditRefused(Refused):
     """An audit that cannot be made as it was asked for."""
 
     def __init__(self, reason: str) -> None:
-        self.reason = reason
         super().__init__(f"no audit: {reason}")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseRedirect
@@ -17,7 +15,7 @@ from audits import jobs, making, pages
 from audits.pages import Draft
 from audits.render import shown
 from audits.selection import AuditRefused
-from audits.tasks import run_audit
+from journal import tasks
 from journal.access import Permission, ProjectRequest, reader_id, requires
 from journal.errors import JournalError
 from journal.runtime import job as work
@@ -40,7 +38,7 @@ def listing(request: ProjectRequest) -> HttpResponse:
     by = request.user.get_username()
     with transaction.atomic():
         job = jobs.submit(query, user_id=reader_id(request), by=by, purpose=draft.purpose)
-    transaction.on_commit(partial(run_audit.delay, job.id), robust=True)
+        tasks.wake(job.id, kind=jobs.KIND)
     return HttpResponseRedirect(reverse("audits:audit", args=[job.id]))
 
 

@@ -109,6 +109,7 @@ KEYMAP: Final = (
     Key(keys=("g g",), action="page.regrades", label="go to the re-grades", group="Pages", pages=_ALL),
     Key(keys=("g b",), action="page.bisects", label="go to the bisects", group="Pages", pages=_ALL),
     Key(keys=("g c",), action="page.schedules", label="go to the schedules", group="Pages", pages=_ALL),
+    Key(keys=("g a",), action="page.audits", label="go to the audits", group="Pages", pages=_ALL),
     Key(keys=("g o",), action="page.ops", label="go to operations", group="Pages", pages=_ALL),
     Key(keys=("g s",), action="page.settings", label="go to the settings", group="Pages", pages=_ALL),
     Key(keys=("Mod+k",), action="palette.open", label="find an action, an event or a run", group="Pages", pages=_ALL),

@@ -69,16 +69,25 @@ def reap() -> None:
         run_rebuild.delay(job_id)
     for job_id in jobs.waiting(bisects.KIND):
         run_bisect.delay(job_id)
+    for kind, task in _others.items():
+        for job_id in jobs.waiting(kind):
+            task.delay(job_id)
     for job_id in [*jobs.waiting(regrade.KIND), *regrade.wanting_help()]:
         run_regrade.delay(job_id)
 
 
+_others: Final[dict[str, Any]] = {}
 _TASKS: Final[dict[str, Any]] = {
     imports.KIND: run_import,
     rebuilds.KIND: run_rebuild,
     bisects.KIND: run_bisect,
     regrade.KIND: run_regrade,
 }
+
+
+def runs(kind: str, task: Any) -> None:
+    """Let a task of another app run the jobs of a kind: it is woken when one is submitted, and again by `reap`."""
+    _TASKS[kind] = _others[kind] = task
 
 
 def wake(job_id: str, *, kind: str) -> None:

@@ -46,4 +46,6 @@ def _pages(request: HttpRequest) -> dict[str, str]:
     pages = {f"page.{name}": reverse(f"explorer:{name}") for name in _OPEN_TO_ALL}
     if may(request.role, Permission.IMPORT):  # type: ignore[attr-defined]
         pages["page.import"] = reverse("explorer:import")
+    if may(request.role, Permission.AUDIT):  # type: ignore[attr-defined]
+        pages["page.audits"] = reverse("audits:audits")
     return pages

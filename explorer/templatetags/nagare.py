@@ -242,6 +242,9 @@ def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
         targets.append(("Import", reverse("explorer:import")))
     if role is not None:
         targets += [("Rules", reverse("explorer:rules")), ("Jobs", reverse("explorer:regrades"))]
+    if role is not None and may(role, Permission.AUDIT):
+        targets.append(("Audits", reverse("audits:audits")))
+    if role is not None:
         targets.append(("Ops", reverse("explorer:ops")))
     return [PageLink(name=name, href=href, is_here=_is_under(request.path, name, href)) for name, href in targets]
 

@@ -25,6 +25,13 @@ from journal.api.refusals import NoSuchThing, NotSignedIn, WrongMethod
 VERBS: Final = ("get", "post")
 
 
+class Media(msgspec.Struct, frozen=True):
+    """An answer that is no JSON: its media type, and whether it is bytes rather than text."""
+
+    type: str
+    is_binary: bool = False
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """What one verb of one address needs, takes and answers."""
 

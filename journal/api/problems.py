@@ -18,6 +18,7 @@ from django.http import Http404, HttpResponse
 from journal import errors
 from journal.api import refusals
 from journal.domain import codec
+from journal.runtime.log_rows import NotSealed
 from journal.runtime.selecting import QueryRefused
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ KINDS: Final[dict[type[errors.JournalError], Kind]] = {
     QueryRefused: Kind(400, "The query cannot be asked"),
     errors.ExportRefused: Kind(422, "The format has no place for this stream"),
     errors.ConfigurationRefused: Kind(500, "The installation is configured wrongly"),
+    NotSealed: Kind(409, "Not under a signed checkpoint yet"),
     refusals.NotSignedIn: Kind(401, "Not signed in"),
     refusals.NoSuchThing: Kind(404, "No such thing"),
     refusals.Malformed: Kind(400, "The request cannot be read"),

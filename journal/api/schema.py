@@ -11,7 +11,7 @@ import msgspec
 from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.openapi import AutoSchema
 
-from journal.api.base import ApiView, Operation
+from journal.api.base import ApiView, Media, Operation
 from journal.api.problems import MEDIA_TYPE as PROBLEM
 from journal.api.problems import Problem
 
@@ -25,6 +25,7 @@ _NAMED: Final = {
     "event_id": "The event's id, a UUID.",
     "job_id": "The job's id.",
     "name": "The read model's name.",
+    "audit_id": "The audit's id, which is its job's.",
 }
 
 
@@ -59,7 +60,7 @@ def _responses(known: Operation) -> dict[str, Any]:
     answers = {
         str(status): {
             "description": HTTPStatus(status).phrase,
-            "content": {"application/json": {"schema": _ref(kind)}},
+            "content": _content(kind),
         }
         for status, kind in known.answers.items()
     }
@@ -72,6 +73,12 @@ def _responses(known: Operation) -> dict[str, Any]:
         for status in refused
     }
     return {**answers, **problems}
+
+
+def _content(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, Media):
+        return {kind.type: {"schema": {"type": "string", **({"format": "binary"} if kind.is_binary else {})}}}
+    return {"application/json": {"schema": _ref(kind)}}
 
 
 def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
@@ -131,7 +138,10 @@ def add_components(result: dict[str, Any], generator: Any, request: Any, public:
     kinds: list[Any] = [Problem]
     for view in _views(get_resolver()):
         for known in view.operations().values():
-            kinds += [*known.answers.values(), *([known.body] if known.body else [])]
+            kinds += [
+                *(one for one in known.answers.values() if not isinstance(one, Media)),
+                *([known.body] if known.body else []),
+            ]
     _, components = _schemas(kinds)
     result["components"]["schemas"] = dict(sorted(components.items()))
     result["components"]["securitySchemes"] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from journal.api import events, lineage, rules, work
+from journal.api import events, lineage, proofs, rules, work
 
 urlpatterns = [
     path("streams/<str:stream>/events", events.StreamEvents.as_view(), name="stream"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("events/<str:event_id>", events.OneEvent.as_view(), name="event"),
     path("events/<str:event_id>/causes", lineage.Causes.as_view(), name="causes"),
     path("events/<str:event_id>/effects", lineage.Effects.as_view(), name="effects"),
+    path("events/<str:event_id>/proof", proofs.Proof.as_view(), name="proof"),
     path("rules", rules.Rules.as_view(), name="rules"),
     path("bisects", rules.Bisects.as_view(), name="bisects"),
     path("regrades", rules.Regrades.as_view(), name="regrades"),

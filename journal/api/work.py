@@ -30,6 +30,7 @@ _CANCELS: Final = {
     rebuilds.KIND: Permission.ADMIN,
     bisects.KIND: Permission.GRADE,
     regrade.KIND: Permission.GRADE,
+    "audit": Permission.AUDIT,
 }
 
 

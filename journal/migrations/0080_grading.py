@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
     """Add the tables."""
 
     dependencies = [
-        ("journal", "0071_causes_down"),
+        ("journal", "0070_bytes"),
     ]
 
     operations = [

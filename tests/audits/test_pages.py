@@ -29,11 +29,11 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
     """Keys and files of the test's own, and a quick stand-in for the layout: the report's own test lays out."""
     before, report_key = log_keys.in_use(), signing.in_use()
     log_keys.use(KeyPlace(tmp_path, host="nagare.example"))
-    monkeypatch.setattr(default_storage, "_location", str(tmp_path / "media"), raising=False)
+    settings.MEDIA_ROOT = tmp_path / "media"
     monkeypatch.setattr(render, "available", lambda: "")
     monkeypatch.setattr(making, "pdf", lambda *_arguments, on_page, **_more: on_page(1) or b"%PDF-1.7 a page")
     monkeypatch.setattr(making, "signed", lambda made: made + b" signed")

@@ -32,12 +32,17 @@ NEEDS = {
     "GET events/{event_id}": "read",
     "GET events/{event_id}/causes": "read",
     "GET events/{event_id}/effects": "read",
+    "GET events/{event_id}/proof": "read",
     "GET rules": "read",
     "POST rules": "grade",
     "POST bisects": "read",
     "POST regrades": "grade",
     "GET schedules": "read",
     "POST schedules": "grade",
+    "POST audits": "audit",
+    "GET audits/{audit_id}": "audit",
+    "GET audits/{audit_id}/report.pdf": "audit",
+    "GET audits/{audit_id}/bundle.zip": "audit",
     "GET jobs/{job_id}": "read",
     "POST jobs/{job_id}/cancel": "read",
     "GET projections": "read",
@@ -52,7 +57,13 @@ NEEDS = {
     "GET runs/{stream}/compare": "read",
     "POST runs/{stream}/whatif": "read",
 }
-PATHS = {"stream": "test-1", "event_id": identity("x"), "job_id": identity("job"), "name": "causes"}
+PATHS = {
+    "stream": "test-1",
+    "event_id": identity("x"),
+    "job_id": identity("job"),
+    "name": "causes",
+    "audit_id": identity("audit"),
+}
 
 
 def views(resolver: URLResolver) -> list[tuple[str, type[ApiView]]]:

@@ -238,7 +238,11 @@ def test_projections_are_listed_with_their_lag_and_rebuilt() -> None:
     assert {name: (one["position"], one["lag"]) for name, one in listed.items()} == {
         "causes": (head, 0),
         "explorer": (head, 0),
+        "grades": (head, 0),
+        "notes": (head, 0),
+        "rules": (head, 0),
         "search": (head, 0),
+        "subjects": (head, 0),
     }
     Checkpoint.objects.update(position=head - 2)
     assert {one["lag"] for one in told("projections")["projections"]} == {2}

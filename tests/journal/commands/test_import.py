@@ -85,7 +85,7 @@ def test_a_person_at_a_terminal_sees_it_move_on(data_dir: Path, tmp_path: Path) 
     assert "\033" not in out.decode()
 
 
-def test_a_killed_import_goes_on_where_it_was(data_dir: Path, empty: Path, nagare: Nagare, tmp_path: Path) -> None:
+def test_a_killed_import_goes_on_where_it_was(data_dir: Path, migrated: Path, nagare: Nagare, tmp_path: Path) -> None:
     """Killed in the middle of a folder at any moment and started again, it ends as one that nobody disturbed."""
     folder = folder_of(tmp_path / "in", files=60, turns=15)
     for least in (1, 400, 900):
@@ -103,7 +103,7 @@ def test_a_killed_import_goes_on_where_it_was(data_dir: Path, empty: Path, nagar
     assert nagare("import", str(folder)).returncode == 0
     undisturbed = tmp_path / "other"
     undisturbed.mkdir()
-    for file in empty.iterdir():
+    for file in migrated.iterdir():
         (undisturbed / file.name).write_bytes(file.read_bytes())
     started(undisturbed, "import", str(folder)).wait(timeout=300)
     assert events(data_dir) == events(undisturbed)
