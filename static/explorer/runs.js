@@ -131,7 +131,7 @@ nagare.actions = nagare.actions || {};
     const streams = [...document.querySelectorAll(".runs-tick:checked")].map((box) => rowAt(box).dataset.run);
     const address = new URL(compare.href);
     address.search = new URLSearchParams(streams.slice(0, 2).map((stream, at) => ["ab"[at], stream]));
-    compare.href = address;
+    compare.setAttribute("href", address.pathname + address.search);
     compare.title = streams.length > 2 ? `${streams.length} runs are ticked; the first two are compared` : "";
   }
 

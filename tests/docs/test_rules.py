@@ -27,6 +27,7 @@ def test_no_rule_is_described_that_is_not_there() -> None:
     table = rows[: len(BUILT_IN)]
     assert [row.split("`")[1] for row in table] == [rule.name for rule in BUILT_IN]
     assert not any(
-        row.startswith("| `") and row.split("`")[1].rstrip(",") not in {"state", "event", "version", "runs", "grades", "rules"}
+        row.startswith("| `")
+        and row.split("`")[1].rstrip(",") not in {"state", "event", "version", "runs", "grades", "rules"}
         for row in rows[len(BUILT_IN) :]
     )

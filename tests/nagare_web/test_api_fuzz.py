@@ -24,6 +24,7 @@ pytestmark = pytest.mark.django_db
 MOST: Final = 300 if os.environ.get("FULL") else 3
 MORE_THAN_SHAPE: Final = (
     "streams/{stream}/events",
+    "audits",
     "rules",
     "bisects",
     "regrades",
@@ -33,7 +34,13 @@ MORE_THAN_SHAPE: Final = (
 )
 """Where what a document can say is right may still be refused: an expression, a query, a NUL within a payload."""
 
-KNOWN: Final = {"stream": STREAM, "event_id": identity("first"), "job_id": identity("job"), "name": "causes"}
+KNOWN: Final = {
+    "stream": STREAM,
+    "event_id": identity("first"),
+    "job_id": identity("job"),
+    "audit_id": identity("audit"),
+    "name": "causes",
+}
 
 
 @pytest.fixture(scope="module")
