@@ -19,6 +19,7 @@ LETTERS_COOKIE: Final = "nagare-letters"
 
 _RUN: Final = frozenset({"run"})
 _RUNS: Final = frozenset({"runs"})
+_LIVE: Final = frozenset({"live"})
 _LINEAGE: Final = frozenset({"lineage"})
 _COMPARE: Final = frozenset({"compare"})
 _BISECT: Final = frozenset({"run_bisect"})
@@ -97,13 +98,18 @@ KEYMAP: Final = (
     Key(keys=("x",), action="run.tick", label="tick the run, to compare it", group="List", pages=_RUNS),
     Key(keys=("n",), action="difference.next", label="next difference", group="Find", pages=_COMPARE),
     Key(keys=("N",), action="difference.previous", label="previous difference", group="Find", pages=_COMPARE),
-    Key(keys=("/",), action="query.focus", label="to the query", group="Find", pages=_RUNS),
+    Key(keys=("/",), action="query.focus", label="to the query", group="Find", pages=_RUNS | _LIVE),
+    Key(keys=("l",), action="live.show", label="show the events that are new", group="Move"),
+    Key(keys=("l",), action="live.follow", label="follow what is new", group="Move", pages=_LIVE),
+    Key(keys=("j", "ArrowDown"), action="live.next", label="next row", group="List", pages=_LIVE),
+    Key(keys=("k", "ArrowUp"), action="live.previous", label="previous row", group="List", pages=_LIVE),
     Key(keys=("j", "ArrowDown"), action="lineage.next", label="next event", group="Move", pages=_LINEAGE),
     Key(keys=("k", "ArrowUp"), action="lineage.previous", label="previous event", group="Move", pages=_LINEAGE),
     Key(keys=("b",), action="lineage.back", label="to its nearest cause", group="Move", pages=_LINEAGE),
     Key(keys=("f",), action="lineage.forward", label="to its first effect", group="Move", pages=_LINEAGE),
     Key(keys=("Home",), action="lineage.home", label="back to the event itself", group="Move", pages=_LINEAGE),
     Key(keys=("g r",), action="page.runs", label="go to the runs", group="Pages", pages=_ALL),
+    Key(keys=("g l",), action="page.live", label="go to the live page", group="Pages", pages=_ALL),
     Key(keys=("g i",), action="page.import", label="go to the import", group="Pages", pages=_ALL),
     Key(keys=("g u",), action="page.rules", label="go to the rules", group="Pages", pages=_ALL),
     Key(keys=("g g",), action="page.regrades", label="go to the re-grades", group="Pages", pages=_ALL),

@@ -49,6 +49,11 @@ def preferences_of(request: HttpRequest) -> Preferences:
     return read({name: request.COOKIES.get(cookie, "") for name, cookie in _COOKIES.items()})
 
 
+def zone_of(cookies: Mapping[str, str]) -> str:
+    """Return the name of the zone that a browser was told, which comes with its sockets too."""
+    return read({"zone": cookies.get(_COOKIES["zone"], "")}).zone
+
+
 def read(said: Mapping[str, str], before: Preferences | None = None) -> Preferences:
     """Return preferences with what is said put in the place of `before`; values that are none are left out."""
     known = before or Preferences()

@@ -272,7 +272,7 @@ def _line(event: RecordedEvent, decoded: run.AnyEvent, state: State) -> Line:
         version=event.version,
         event_id=event.id,
         position=event.position,
-        kind=_kind(event, decoded),
+        kind=kind_of(event, decoded),
         title=clip(explanation.title, _WIDTHS["title"]),
         summary=clip(explanation.summary, _WIDTHS["summary"]),
         tool=clip(getattr(decoded, "tool_name", None) or "", _WIDTHS["tool"]),
@@ -289,7 +289,7 @@ def _line(event: RecordedEvent, decoded: run.AnyEvent, state: State) -> Line:
     )
 
 
-def _kind(event: RecordedEvent, decoded: run.AnyEvent) -> str:
+def kind_of(event: RecordedEvent, decoded: run.AnyEvent) -> str:
     """Return the last part of an agent run's event type: pages give each a sign and a meaning.
 
     Other apps' events may end in the same words and mean something else, so they are all of one kind.

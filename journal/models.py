@@ -513,3 +513,55 @@ class LogTile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.log_id}: {self.level}/{self.index}"
+
+
+class SpanTrace(models.Model):
+    """A trace that spans came for over HTTP, until it is told as a run. `name` is its id, or what stands for one.
+
+    `news` counts the records that came; `waiting_us` is when the first came that is not told yet. `is_rooted`: a span
+    without a parent came, which is the last to end. `is_run`: something of it was told.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.CharField(max_length=64)
+    name = models.CharField(max_length=64)
+    news = models.PositiveBigIntegerField(default=0)
+    waiting_us = models.BigIntegerField(null=True)
+    last_us = models.BigIntegerField()
+    is_rooted = models.BooleanField(default=False)
+    is_run = models.BooleanField(default=False)
+    attempts = models.PositiveIntegerField(default=0)
+    problem = models.TextField(default="")
+
+    class Meta:
+        db_table = "journal_span_trace"
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="journal_span_trace_once")]
+        indexes = [models.Index(fields=["waiting_us"], name="journal_span_trace_waiting")]
+
+    def __str__(self) -> str:
+        return f"trace {self.name}: {self.news} records"
+
+
+class SpanRecord(models.Model):
+    """A span or log record as it came over HTTP: added, never changed, but for the run it was told in.
+
+    `digest` is of its content, so that what comes twice is there once. `hint` stands for the conversation or session
+    it names, empty where it names none. `run` is the `source_id` of the run it was told in.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.CharField(max_length=64)
+    trace = models.ForeignKey(SpanTrace, on_delete=models.CASCADE, related_name="records")
+    kind = models.CharField(max_length=4)
+    digest = models.CharField(max_length=64)
+    hint = models.CharField(max_length=64, default="")
+    run = models.TextField(default="")
+    body = models.BinaryField()
+
+    class Meta:
+        db_table = "journal_span_record"
+        constraints = [models.UniqueConstraint(fields=["project", "digest"], name="journal_span_record_once")]
+        indexes = [models.Index(fields=["project", "hint"], name="journal_span_record_hint")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.digest[:12]} of trace {self.trace_id}"

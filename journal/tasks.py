@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from celery import shared_task
+from django.conf import settings
 from django.db import transaction
 
 from journal.ingest import jobs as imports
+from journal.ingest import span_settler
 from journal.runtime import bisects, job_process, rebuilds, regrade, schedules
 from journal.runtime import job as jobs
 from journal.runtime.aside import Aside
@@ -22,6 +24,12 @@ _aside: Final = Aside("wakes")
 def run_projections() -> None:
     """Catch up those projections that no process follows: what keeps pages current where `run-projections` is down."""
     catch_up_all(patience_s=0)
+
+
+@shared_task(name="journal.tasks.settle_spans")
+def settle_spans() -> None:
+    """Make runs of the received traces that are quiet."""
+    span_settler.settle_due(now=datetime.now(UTC), quiet=timedelta(seconds=settings.OTLP_SETTLE_S))
 
 
 @shared_task(name="journal.tasks.run_import")

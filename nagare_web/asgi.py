@@ -10,12 +10,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nagare_web.settings")
 http = get_asgi_application()  # sets Django up: what follows may import models
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator, WebsocketDenier  # noqa: E402
 from django.conf import settings  # noqa: E402
 
+from explorer.routing import sockets  # noqa: E402
 from nagare_web import telemetry  # noqa: E402
+from nagare_web.sockets import OwnOrigin  # noqa: E402
 
 telemetry.configure(settings.CONFIG.otlp_endpoint, service="nagare-web")
 
-# Sockets of other sites' pages are refused before routing; the rest are, since no route takes a socket.
-application = ProtocolTypeRouter({"http": http, "websocket": AllowedHostsOriginValidator(WebsocketDenier.as_asgi())})
+application = ProtocolTypeRouter(
+    {"http": http, "websocket": OwnOrigin(sockets(redis_url=settings.CONFIG.redis_url or ""))}
+)

@@ -35,6 +35,7 @@ REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 EMAIL_SCHEMES: Final = ("smtp", "smtp+tls", "smtp+ssl")
 CONSOLE_EMAIL: Final = "consolemail://"
 LOCAL_URL: Final = "http://127.0.0.1:8000"
+LONGEST_SETTLE_S: Final = 3_600
 SHORTEST_SECRET_KEY: Final = 50
 """Characters; what `check --deploy` asks for."""
 
@@ -64,6 +65,7 @@ class Config:
     allow_private_webhooks: bool
     api_rate: int
     signing_key: str | None = dataclasses.field(repr=False)
+    otlp_settle_s: float
     given: frozenset[str]
     """Names of the variables that were set, without the prefix: the rest are defaults."""
 
@@ -125,6 +127,7 @@ def read() -> Config:
         allow_private_webhooks=_parsed(env.bool, "ALLOW_PRIVATE_WEBHOOKS", default=False),
         api_rate=_api_rate(),
         signing_key=_signing_key(_text(env, "SIGNING_KEY")),
+        otlp_settle_s=_otlp_settle_s(),
         given=_given(),
     )
 
@@ -135,6 +138,14 @@ def _api_rate() -> int:
     if rate < 0:
         raise _refused("API_RATE", f"{rate} is no number of requests; write 0 for no limit")
     return rate
+
+
+def _otlp_settle_s() -> float:
+    """Return for how many seconds nothing may have come for a trace before it is told as a run."""
+    seconds = _parsed(FileAwareEnv(prefix=PREFIX, strip_whitespace=True).float, "OTLP_SETTLE_S", default=6.0)
+    if not 0 <= seconds <= LONGEST_SETTLE_S:
+        raise _refused("OTLP_SETTLE_S", f"{seconds} is no number of seconds from 0 to {LONGEST_SETTLE_S:,}")
+    return seconds
 
 
 def _given() -> frozenset[str]:

@@ -196,6 +196,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5.0},  # while no worker runs, nudges need not pile up
     },
+    "settle-spans": {"task": "journal.tasks.settle_spans", "schedule": 2.0, "options": {"expires": 2.0}},
     "reap": {"task": "journal.tasks.reap", "schedule": 10.0, "options": {"expires": 10.0}},
 }
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker however long that is away
@@ -237,6 +238,7 @@ ALLOW_PRIVATE_WEBHOOKS = CONFIG.allow_private_webhooks
 # --- The API ----------------------------------------------------------------------------------------------------------
 
 API_RATE = CONFIG.api_rate
+OTLP_SETTLE_S = CONFIG.otlp_settle_s
 REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None, "DEFAULT_SCHEMA_CLASS": "journal.api.schema.Described"}
 SPECTACULAR_SETTINGS = {
     "TITLE": "nagare",

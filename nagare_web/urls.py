@@ -8,12 +8,15 @@ from django.urls import include, path
 from audits import api as audits_api
 from explorer.api import urls as explorer_api
 from journal.access import public
+from journal.api import otlp
 from journal.api import urls as journal_api
 from nagare_web import api_docs, health, metrics
 
 urlpatterns = [
     path("", include("explorer.urls")),
     path("api/v1/", include(([*journal_api.urlpatterns, *explorer_api.urlpatterns, *audits_api.urlpatterns], "api"))),
+    path("v1/traces", otlp.traces, name="otlp_traces"),
+    path("v1/logs", otlp.logs, name="otlp_logs"),
     path("api/schema/", api_docs.schema, name="api_schema"),
     path("api/docs/", api_docs.page, name="api_docs"),
     path("metrics", metrics.metrics, name="metrics"),

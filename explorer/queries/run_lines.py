@@ -216,7 +216,7 @@ class _Rows:
         line = group[0] if result is not None else group[-1]
         quiet = len(group) if len(group) >= _FEWEST_QUIET and self._is_quiet(group[0]) else 0
         cursor, oldest = self._cursor, self._oldest
-        lead, rest = ("", "") if quiet else _parts(line)
+        lead, rest = ("", "") if quiet else parts_of(line.kind, line.tool, line.summary)
         return Row(
             line=line,
             first=first,
@@ -243,12 +243,12 @@ class _Rows:
         return waited if waited > self._idle_us else None
 
 
-def _parts(line: EventLine) -> tuple[str, str]:
+def parts_of(kind: str, tool: str, summary: str) -> tuple[str, str]:
     """Split a sentence where its weight changes: behind the tool of a decision, before the reason of a failure."""
-    lead = {"reasoned": f"Call {line.tool}", "tool_failed": f"{line.tool} failed: "}.get(line.kind, "")
-    if not line.tool or not lead or not line.summary.startswith(lead):
-        return "", line.summary
-    return (line.tool if line.kind == "reasoned" else lead.strip()), line.summary[len(lead) :].strip()
+    lead = {"reasoned": f"Call {tool}", "tool_failed": f"{tool} failed: "}.get(kind, "")
+    if not tool or not lead or not summary.startswith(lead):
+        return "", summary
+    return (tool if kind == "reasoned" else lead.strip()), summary[len(lead) :].strip()
 
 
 def _result(line: EventLine) -> str:

@@ -18,7 +18,7 @@ from journal.access import Permission, may
 
 register = template.Library()
 
-_OPEN_TO_ALL: Final = ("runs", "rules", "regrades", "bisects", "schedules", "ops", "settings")
+_OPEN_TO_ALL: Final = ("runs", "live", "rules", "regrades", "bisects", "schedules", "ops", "settings")
 _ESCAPES: Final = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 

@@ -238,6 +238,8 @@ def chrome(context: Context) -> Chrome:
 
 def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
     targets = [("Runs", reverse("explorer:runs"))]
+    if role is not None:
+        targets.append(("Live", reverse("explorer:live")))
     if role is not None and may(role, Permission.IMPORT):
         targets.append(("Import", reverse("explorer:import")))
     if role is not None:

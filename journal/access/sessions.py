@@ -86,12 +86,12 @@ def _user_of(request: HttpRequest) -> User | AnonymousUser:
     """Return the request's user. What is not as usual, such as an older signing key, Django's own way decides."""
     known = getattr(request, "_cached_user", None)
     if known is None:
-        known = _beside_session(request) or auth.get_user(request)
+        known = account_of(request) or auth.get_user(request)
         request._cached_user = known  # type: ignore[attr-defined]  # noqa: SLF001 - where Django keeps it too
     return known
 
 
-def _beside_session(request: HttpRequest) -> User | None:
+def account_of(request: HttpRequest) -> User | None:
     """Return the user who was read with the session, where all that `auth.get_user` checks holds."""
     session = request.session
     user_key, backend = session.get(auth.SESSION_KEY), session.get(auth.BACKEND_SESSION_KEY)

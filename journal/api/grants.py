@@ -56,6 +56,20 @@ class Access(BaseAuthentication):
         return 'Bearer realm="nagare"'
 
 
+def token_grant(request: HttpRequest) -> Grant:
+    """Return what a request's bearer token gives. A session counts for nothing here.
+
+    Raises:
+        NotSignedIn: there is no token, or it does not count.
+        NoSuchThing: the address names a project that is not the token's.
+    """
+    given = request.headers.get("Authorization", "")
+    _, grant = _by_token(request, given) if given else (None, None)
+    if grant is None:
+        raise NotSignedIn("there is no token")
+    return grant
+
+
 def _by_token(request: HttpRequest, given: str) -> tuple[Any, Grant | None]:
     scheme, _, secret = given.partition(" ")
     if scheme.casefold() != "bearer":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from journal.benches import importing, regrading, store, whowhen
+from journal.benches import importing, receiving, regrading, store, whowhen
 from journal.benches.registry import Asked, Bench, Report, Say, register
 
 
@@ -47,6 +47,28 @@ def _regrade(say: Say, asked: Asked) -> Report:
     return Report(document={"name": "regrade", "lines": found}, lines=tuple(lines))
 
 
+def _ingest(say: Say, asked: Asked) -> Report:
+    found = receiving.run(say=say)
+    lines = [
+        f"{one.clients} client{'s' if one.clients > 1 else ' '} {one.spans_per_s:>9,.0f} spans/s  a request"
+        f" {one.p50_ms:,.1f} ms, p95 {one.p95_ms:,.1f} ms  {one.ratio:.2f} of the floor's rate"
+        for one in found.received
+    ]
+    lines.append(f"the floor  {found.floor_spans_per_s:>9,.0f} spans/s  p95 {found.floor_p95_ms:,.1f} ms")
+    lines.append(f"told as runs afterwards: {found.told_spans_per_s:,.0f} spans/s")
+    return Report(document=found, lines=tuple(lines))
+
+
+register(
+    Bench(
+        name="ingest",
+        about=(
+            "spans over HTTP, a hundred a request, by one client and by eight, in a scratch journal on SQLite; the"
+            " floor parses the same requests and commits a row for each span"
+        ),
+        run=_ingest,
+    )
+)
 register(
     Bench(
         name="import",

@@ -23,6 +23,7 @@ from journal.ingest.span_facts import (
     outcome_of,
     outermost,
     reason_of,
+    tool_name,
     tools_in,
 )
 from journal.ingest.span_messages import Message, MessageReader, arguments, as_json, canonical, read_messages, said
@@ -312,9 +313,10 @@ class RunTeller:
     # --- tools and agents
 
     def _tool(self, reading: Reading) -> None:
-        name = reading.text("tool") or reading.span.name.removeprefix("execute_tool ").strip()
-        around = next((outer for outer in self._trail.ancestors(reading) if outer.role != "other"), None)
-        if around is not None and around.role == "tool" and around.text("tool") == name:
+        name, around = tool_name(reading), self._trail.same_tool_around(reading)
+        if around is not None and around.span.place not in self._trail.shadowed:
+            return
+        if reading.span.place in self._trail.shadowed:
             return
         known, certainty = self._calls.of_tool(reading, name)
         if known is None:

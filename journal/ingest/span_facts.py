@@ -70,6 +70,11 @@ def fingerprint(message: Message) -> str:
     return canonical([message.role, message.content, calls])
 
 
+def tool_name(reading: Reading) -> str:
+    """Return the name of the tool that a span is of."""
+    return reading.text("tool") or reading.span.name.removeprefix("execute_tool ").strip()
+
+
 def has_failed(reading: Reading) -> bool:
     """Whether a tool's span tells of an error, by its status or its error type."""
     return reading.span.status == "error" or captured(reading.flat.get("error.type"))

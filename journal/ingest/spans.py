@@ -11,6 +11,7 @@ import binascii
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 Status = Literal["unset", "ok", "error"]
 Note = Callable[[str], None]
 
+_canonical = msgspec.json.Encoder(enc_hook=str, order="sorted").encode
 _INDEX = re.compile(r"\d{1,6}", re.ASCII)
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01")
 _VALUES = (
@@ -53,6 +55,17 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any] = {}
     resource: dict[str, Any] = {}
     line: int | None = None
+
+    @property
+    def trace(self) -> str:
+        """The trace it is of, or the conversation or session it names; empty where it says neither."""
+        named = self.attributes.get("gen_ai.conversation.id") or self.attributes.get("session.id")
+        return self.trace_id or str(named or "")
+
+    @property
+    def own_id(self) -> str:
+        """A name made of what it says, for a record without a span: the same however it came, and when."""
+        return f"log-{sha256(_canonical(msgspec.structs.replace(self, line=None))).hexdigest()[:12]}"
 
 
 class Span(msgspec.Struct, kw_only=True):
@@ -124,7 +137,7 @@ def read_request(request: object, note: Note, *, line: int | None = None) -> Bat
 
 
 def joined(batch: Batch) -> tuple[list[Span], list[Log]]:
-    """Return each span once, ordered by (start, span id), with its log records; and the records that have no span here.
+    """Return each span once, ordered by (start, span id), with its log records in time; and those without a span here.
 
     A span that was exported twice is taken from its last export, since a retry or a resumed export repeats it whole.
     """
@@ -133,7 +146,7 @@ def joined(batch: Batch) -> tuple[list[Span], list[Log]]:
     for log in batch.logs:
         by_span[log.trace_id, log.span_id].append(log)
     for ids, span in spans.items():
-        span.logs = by_span.pop(ids, [])
+        span.logs = sorted(by_span.pop(ids, []), key=lambda log: log.at_ns)
     alone = [log for logs in by_span.values() for log in logs]
     return in_order(spans.values()), alone
 

@@ -65,6 +65,11 @@ def stream_of(project: str, format_name: str, source_id: str) -> str:
     return stream_name(run.CATEGORY, str(_identity(project, format_name, source_id)))
 
 
+def event_id(project: str, format_name: str, source_id: str, key: str) -> str:
+    """Return the id of an event of a run, by its key."""
+    return str(uuid5(_identity(project, format_name, source_id), key))
+
+
 def prepare(draft: RunDraft, *, format_name: str, project: str) -> Prepared:
     """Return the run with its links worked out and its keys made unique; nothing is written."""
     identity = _identity(project, format_name, draft.source_id)

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("journal", "0080_grading"),
+        ("journal", "0090_spans"),
     ]
 
     operations = [

@@ -86,6 +86,11 @@ class MemoryStore:
         yield from islice(self._log[max(after, 0) :], limit)
 
     @traced_read
+    def read_newest(self, limit: int) -> Iterator[RecordedEvent]:
+        """Yield the newest, by position."""
+        yield from self._log[max(len(self._log) - limit, 0) :]
+
+    @traced_read
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the events of a category by position, past `after`."""
         yield from islice((e for e in self._log[max(after, 0) :] if streams.category(e.stream) == category), limit)

@@ -97,6 +97,9 @@ class EventStore(Protocol):
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the project's events by position, past `after`. None ever appears behind one that was yielded."""
 
+    def read_newest(self, limit: int) -> Iterator[RecordedEvent]:
+        """Yield the newest events that `read_all` would give, by position: where somebody who comes now begins."""
+
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the events of all streams of a category by position, past `after`."""
 

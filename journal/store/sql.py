@@ -267,6 +267,18 @@ class SqlStore:
             names.update(self._fetch(f"SELECT id, name FROM journal_stream WHERE id IN ({listed})", []))  # noqa: S608 - numbers
 
     @traced_read
+    def read_newest(self, limit: int) -> Iterator[RecordedEvent]:
+        """Yield the newest, by position, as far as the horizon is."""
+        where, values = self._of_project()
+        if (until := self._reach()) is not None:
+            where, values = [*where, "e.position <= %s"], [*values, until]
+        clause = f"WHERE {' AND '.join(where)} " if where else ""
+        order, more = self._first(limit)
+        page = f"(SELECT e.* FROM journal_event e {clause}ORDER BY e.position DESC {order}) e"  # noqa: S608 - constants
+        sql = f"{_SELECT} FROM {page} JOIN journal_stream s ON s.id = e.stream_id ORDER BY e.position"
+        yield from (recorded(row) for row in self._fetch(sql, [*values, *more]))
+
+    @traced_read
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the events of a category by position, past `after`."""
         where, values = self._of_project()

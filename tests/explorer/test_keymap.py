@@ -24,6 +24,7 @@ PAGES = sorted({name for key in KEYMAP for name in key.pages if name != ANYWHERE
 _WHERE = {
     "run": "a run",
     "runs": "the runs",
+    "live": "the live page",
     "compare": "a comparison",
     "lineage": "a lineage",
     "run_bisect": "a run’s bisect",

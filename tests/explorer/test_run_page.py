@@ -315,7 +315,7 @@ def test_a_stream_of_any_category_opens(reader: Client) -> None:
 def test_a_running_run_says_when_there_is_more(reader: Client) -> None:
     """The head of a running run asks again, and offers what came in since."""
     stream = put("agent_run-live", [builders.event(builders.started()), builders.event(builders.responded())])
-    assert 'hx-trigger="every 5s"' in page(reader, address(stream, 1))
+    assert 'hx-trigger="every 5s, nagare:news"' in page(reader, address(stream, 1))
     head = page(reader, address(stream, 1, part="head"), is_move=True)
     assert "running, Show 1 new event" in words(head)
 

@@ -210,3 +210,18 @@ def test_a_rate_that_is_none_refuses_to_start(value: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("NAGARE_API_RATE", value)
     with pytest.raises(ConfigurationRefused, match="NAGARE_API_RATE"):
         config.read()
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("", 6.0), ("0", 0.0), ("1.5", 1.5)])
+def test_traces_settle_after_a_number_of_seconds(value: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is at the next look."""
+    monkeypatch.setenv("NAGARE_OTLP_SETTLE_S", value)
+    assert config.read().otlp_settle_s == seconds
+
+
+@pytest.mark.parametrize("value", ["-1", "soon", "nan", "3601"])
+def test_a_time_to_settle_that_is_none_refuses_to_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the variable is named."""
+    monkeypatch.setenv("NAGARE_OTLP_SETTLE_S", value)
+    with pytest.raises(ConfigurationRefused, match="NAGARE_OTLP_SETTLE_S"):
+        config.read()

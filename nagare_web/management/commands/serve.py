@@ -120,6 +120,8 @@ def programs(*, host: str, port: int, workers: int, trusted_proxies: str) -> lis
         str(port),
         "--lifespan",
         "off",
+        "--ws-max-size",
+        "16384",  # nobody has much to say to a socket; the default lets in 16 MB before anybody looks
     )
     quiet = ("--log-level", "warning", "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5")
     proxies = ("--forwarded-allow-ips", trusted_proxies)

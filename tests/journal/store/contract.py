@@ -153,6 +153,17 @@ class StoreContract:
             after = page[-1].position
         assert seen == [f"run-{at}" for at in range(10)]
 
+    def test_the_newest_are_the_end_of_what_is_read(self, new_store: NewStore) -> None:
+        """In the order of positions, of this project alone; all of them where there are fewer."""
+        ours, theirs = new_store("ours"), new_store("theirs")
+        for at in range(6):
+            ours.append(f"run-{at % 2}", [raw(), raw()], expected_version=ANY_VERSION)
+            theirs.append("run-0", [raw()], expected_version=ANY_VERSION)
+        events = list(ours.read_all())
+        assert list(ours.read_newest(5)) == events[-5:]
+        assert list(ours.read_newest(100)) == events
+        assert list(new_store("empty").read_newest(3)) == []
+
     def test_a_range_is_after_exclusive_and_until_inclusive(self, store: EventStore) -> None:
         """Also where it reaches past the stream, and where there is none."""
         store.append("run-7", [raw() for _ in range(5)], expected_version=NO_STREAM)

@@ -1,0 +1,53 @@
+"""What the address of a live socket asks for. Whatever stands there is somebody's input."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+from django.http import QueryDict
+
+from explorer.query_language import MAX_LENGTH
+
+_LONGEST: Final = 4_096
+_LONGEST_NAME: Final = 245
+_DIGITS: Final = 18
+_FIELDS: Final = 10
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Events past `after`, or from now on where it is None: of a stream, or of the project.
+
+    `form` is `events` for programs and `rows` for the live page, which may narrow them by a query `q`.
+    """
+
+    after: int | None = None
+    stream: str = ""
+    project: str | None = None
+    form: Literal["events", "rows"] = "events"
+    q: str = ""
+
+
+def asked(query: bytes) -> Asked | None:
+    """Return what a query asks for, None where it is none that is answered."""
+    if len(query) > _LONGEST:
+        return None
+    try:
+        given = QueryDict(query.decode("ascii"))
+    except (UnicodeDecodeError, ValueError):
+        return None
+    after, form = given.get("after"), given.get("as", "events")
+    if len(given) > _FIELDS or any("\x00" in value for _, values in given.lists() for value in values):
+        return None
+    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= _DIGITS):
+        return None
+    stream, q = given.get("stream", ""), given.get("q", "")
+    if form not in ("events", "rows") or len(stream) > _LONGEST_NAME or len(q) > MAX_LENGTH:
+        return None
+    return Asked(
+        after=None if after is None else int(after),
+        stream=stream,
+        project=given.get("project"),
+        form="rows" if form == "rows" else "events",
+        q=q,
+    )
