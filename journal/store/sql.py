@@ -276,7 +276,7 @@ class SqlStore:
         order, more = self._first(limit)
         page = f"(SELECT e.* FROM journal_event e {clause}ORDER BY e.position DESC {order}) e"  # noqa: S608 - constants
         sql = f"{_SELECT} FROM {page} JOIN journal_stream s ON s.id = e.stream_id ORDER BY e.position"
-        yield from (recorded(row) for row in self._fetch(sql, [*values, *more]))
+        yield from (recorded(*row) for row in self._fetch(sql, [*values, *more]))
 
     @traced_read
     def read_category(self, category: str, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from journal.recorder.frames import Ended, Header, Kept, Line, Sent, SetAside, framed, read
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-datas = st.dictionaries(texts, texts, max_size=3).map(lambda value: msgspec.Raw(msgspec.json.encode(value)))
+payloads = st.dictionaries(texts, texts, max_size=3).map(lambda value: msgspec.Raw(msgspec.json.encode(value)))
 lines: st.SearchStrategy[Line] = st.one_of(
     st.builds(Header, stream=texts, to=st.none() | texts),
-    st.builds(Kept, id=texts, type=texts, schema=st.integers(1, 9), at=texts, data=datas, metadata=datas),
+    st.builds(Kept, id=texts, type=texts, schema=st.integers(1, 9), at=texts, data=payloads, metadata=payloads),
     st.builds(Sent, count=st.integers(0, 99), version=st.integers(0, 99)),
     st.builds(SetAside, reason=texts),
     st.just(Ended()),
