@@ -114,6 +114,7 @@ PAGES: Final = {
     "re-grade": Visited(path="{regraded}"),
     "re-grade, no run": Visited(path="{matched_none}"),
     "schedules": Visited(path="/schedules/"),
+    "audits": Visited(path="/audits/?subject=user-42", person="admin"),
     "import": Visited(path="/import/"),
     "import report": Visited(path="/import/{report}/"),
     "settings": Visited(path="/settings/"),
