@@ -420,7 +420,7 @@ def test_the_sessions_page_moves_on_and_the_socket_does_not(session: str) -> Non
 
 def test_a_right_that_goes_while_a_slow_reader_takes_a_page(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest of the page is not sent."""
-    monkeypatch.setattr(consumers, "EVERY_S", 0.01)
+    monkeypatch.setattr(consumers, "EVERY_S", 0.0005)  # less than taking the right away takes
 
     async def story() -> None:
         await aside(put, number=90)
