@@ -118,6 +118,7 @@ def test_the_sums_of_the_account_add_up(journal: None) -> None:
     assert complete["Left out: runs that name no subject"] == "none found"
 
 
+@pytest.mark.skipif(bool(render.available()), reason="Pango, which lays out PDFs, is not installed")
 def test_the_pdf_is_what_it_says(journal: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Made twice it is the same file; of hostile text, it fetches nothing; and other tools read it as we mean it."""
     asked: list[str] = []
