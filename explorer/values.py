@@ -29,6 +29,13 @@ _NUMBER: Final = re.compile(
     r"(?<![\w.])-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]{1,40}(?:\.[0-9]{1,40})?)(?:[eE][-+]?[0-9]{1,3})?"
     r"(?![\w]|\.[0-9]|,[0-9]{3}(?![0-9]))"
 )
+_CLOCK: Final = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
+_MOMENT: Final = re.compile(
+    rf"(?<![\w.-])[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ]{_CLOCK}(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?(?![\w]|[.:-][0-9])"
+    rf"|(?<![\w.:]){_CLOCK}(?![\w]|[.:][0-9])"
+)
+"""A date, a time of day or both: one value, of which no part counts anything."""
+
 _WORD: Final = re.compile(r"[\w][\w.@:/#+-]*[\w]")
 _CONTENT: Final = {
     "agent_run.started": ("prompt",),
@@ -107,12 +114,18 @@ def said_by(type_: str, payload: Any) -> str:
 def figures_in(text: str, *, most: int = MOST) -> tuple[Value, ...]:
     """Return what a text states that can be looked up: its numbers, of any length, and the names that hold digits."""
     found: dict[str, Value] = {}
-    places = [(number.start(), number[0]) for number in _NUMBER.finditer(text[:20_000])]
+    places = [(number.start(), number[0]) for number in _numbers(text[:20_000])]
+    places += [(moment.start(), moment[0]) for moment in _MOMENT.finditer(text[:20_000]) if not _has_both(moment[0])]
     places += [(word.start(), word[0]) for word in _WORD.finditer(text[:20_000]) if _has_both(word[0])]
     for _at, said in sorted(places):
         if len(said) <= _WHOLE:
             found.setdefault(fold(said), Value(text=said))
     return tuple(found.values())[:most]
+
+
+def _numbers(text: str) -> Iterator[re.Match[str]]:
+    """Find the numbers of a text: the 14 of 14 days, and not that of 12:14 or of the fourteenth."""
+    return _NUMBER.finditer(_MOMENT.sub(lambda moment: " " * len(moment[0]), text))
 
 
 def _has_both(word: str) -> bool:
@@ -123,7 +136,7 @@ def holds(text: str, value: Value) -> bool:
     """Return whether a text holds a value as a whole."""
     number = value.number
     if number is not None:
-        return any(_counted(found[0]) == number for found in _NUMBER.finditer(text))
+        return any(_counted(found[0]) == number for found in _numbers(text))
     return place(text, value) >= 0
 
 

@@ -103,3 +103,19 @@ def test_a_typed_value_is_tidied_and_cut() -> None:
     assert found is not None
     assert found.text.startswith("northbank v2 y")
     assert len(found.text) == LONGEST
+
+
+@pytest.mark.parametrize(
+    "text", ["at 12:14:05", "2026-09-14", '{"at":"2026-10-24T22:14:55Z"}', "14:30", "2026-11-14 14:14:14.14+14:14"]
+)
+def test_a_number_is_no_part_of_a_time(text: str) -> None:
+    """Fourteen minutes past, or the fourteenth, say nothing of fourteen days."""
+    assert not holds(text, Value(text="14"))
+    assert holds(f"{text} within 14 days", Value(text="14"))
+
+
+def test_a_date_in_an_answer_is_looked_up_whole() -> None:
+    """Not as a year, a month and a day."""
+    found = [value.text for value in figures_in("Ordered on 2026-09-14, 14 days, at 12:05")]
+    assert found == ["2026-09-14", "14", "12:05"]
+    assert holds('{"ordered":"2026-09-14"}', Value(text="2026-09-14"))
