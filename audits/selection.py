@@ -16,9 +16,9 @@ import msgspec
 
 from audits.models import Mention
 from audits.projections import CORRELATION, SUBJECT
-from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule, sealing
 from journal.domain.agent_run import CATEGORY as AGENT_RUN
 from journal.domain.event import RecordedEvent, instant
+from journal.domain.own import is_own
 from journal.domain.stream import category
 from journal.errors import Refused
 from journal.runtime import census
@@ -30,16 +30,6 @@ MOST_EVENTS: Final = 50_000
 Reason = Literal[
     "outside the period", "names only other subjects", "of another correlation", "of another agent", "of another tool"
 ]
-_OWN: Final = (
-    alerts.CATEGORY,
-    grade.CATEGORY,
-    job.CATEGORY,
-    notes.CATEGORY,
-    saved_rule.CATEGORY,
-    schedule.CATEGORY,
-    sealing.CATEGORY,
-    sealing.AUDITS,
-)
 
 
 class AuditRefused(Refused):
@@ -293,11 +283,11 @@ def _account(  # noqa: PLR0913 - the sums of one account
 ) -> Completeness:
     by_stream = census.events_by_stream(query.project, since=query.since, until=query.until, up_to=up_to)
     rest = {stream: count for stream, count in by_stream.items() if stream not in named}
-    own = sum(count for stream, count in rest.items() if _is_own(stream))
+    own = sum(count for stream, count in rest.items() if is_own(stream))
     known = set(
         Mention.objects.filter(project=query.project, kind=query.kind).values_list("stream", flat=True).distinct()
     )
-    others = sum(count for stream, count in rest.items() if stream in known and not _is_own(stream))
+    others = sum(count for stream, count in rest.items() if stream in known and not is_own(stream))
     return Completeness(
         in_period=sum(by_stream.values()),
         covered=len(events),
@@ -309,8 +299,3 @@ def _account(  # noqa: PLR0913 - the sums of one account
         without_cause=sum(event.version > 1 and not (event.meta.causation_id or event.meta.causes) for event in events),
         time_unknown=sum(event.meta.time == "unknown" for event in events),
     )
-
-
-def _is_own(stream: str) -> bool:
-    kind = category(stream)
-    return kind in _OWN or kind.startswith(process.CATEGORY_PREFIX)

@@ -6,25 +6,12 @@ from typing import Final
 
 from django.db.models import Q
 
-from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule, sealing
-from journal.domain.stream import category
+from journal.domain import own
 
-_NOT_RUNS: Final = (
-    alerts.CATEGORY,
-    grade.CATEGORY,
-    job.CATEGORY,
-    notes.CATEGORY,
-    saved_rule.CATEGORY,
-    schedule.CATEGORY,
-    sealing.CATEGORY,
-    sealing.AUDITS,
-)
-
-LISTED: Final = ~(Q(category__in=_NOT_RUNS) | Q(category__startswith=process.CATEGORY_PREFIX))
+LISTED: Final = ~(Q(category__in=own.CATEGORIES) | Q(category__startswith=own.PREFIX))
 """The condition that a `RunSummary` is one; the same as `is_listed`."""
 
 
 def is_listed(stream: str) -> bool:
     """Return whether a stream is one."""
-    kind = category(stream)
-    return kind not in _NOT_RUNS and not kind.startswith(process.CATEGORY_PREFIX)
+    return not own.is_own(stream)

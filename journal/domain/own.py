@@ -1,0 +1,27 @@
+"""Which streams the journal keeps of its own work and of what people say of runs: they can be read, and are no runs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule, sealing
+from journal.domain.stream import category
+
+CATEGORIES: Final = (
+    alerts.CATEGORY,
+    grade.CATEGORY,
+    job.CATEGORY,
+    notes.CATEGORY,
+    saved_rule.CATEGORY,
+    schedule.CATEGORY,
+    sealing.CATEGORY,
+    sealing.AUDITS,
+)
+PREFIX: Final = process.CATEGORY_PREFIX
+"""What the categories of process managers begin with: each has one of its own."""
+
+
+def is_own(stream: str) -> bool:
+    """Return whether a stream is one of these."""
+    kind = category(stream)
+    return kind in CATEGORIES or kind.startswith(PREFIX)
