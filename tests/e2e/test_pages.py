@@ -188,6 +188,9 @@ def test_axe_finds_nothing(wanted: Visited, visited: Page) -> None:
         visited.wait_for_function(_LAID_OUT, arg=size["width"])
         options = {"runOnly": RULES[scheme], "resultTypes": ["violations"], "preload": False}
         violations = visited.evaluate(_VIOLATIONS, [where, options])
+        if violations:  # what was seen between two layouts is gone at a second look; what is wrong stays
+            visited.wait_for_function(_LAID_OUT, arg=size["width"])
+            violations = visited.evaluate(_VIOLATIONS, [where, options])
         found += [f"{scheme}, {size['width']}: {_said(violation)}" for violation in violations]
     assert found == []
 
