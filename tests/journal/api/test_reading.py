@@ -177,7 +177,7 @@ def test_a_long_page_is_one_query_a_thousand_events(api: Api) -> None:
         api.get("/events?limit=10")
     with CaptureQueriesContext(connection) as journal:
         api.get("/events?limit=1000")
-    assert len(journal) == len(short) <= 4  # some databases are asked how far a reader may read
+    assert len(journal) == len(short) <= 5  # streams are named apart; some databases are asked how far one may read
 
 
 @pytest.mark.django_db(transaction=True)
