@@ -65,6 +65,7 @@ def test_two_runs_of_one_request_part_where_the_list_finds_them(browse: Browse) 
     page.get_by_role("link", name="Compare two runs").click()
     answer = page.get_by_role("heading", level=1)
     expect(answer).to_have_text(re.compile(r"^Same until 20, then the model answered differently at 22$"))
+    page.wait_for_load_state()  # a key before the page's scripts are there is nobody's
     page.keyboard.press("n")
     expect(page.locator("[data-differences]")).to_have_text(re.compile(r"^difference 1 of \d+$"))
     parted = page.locator(".pair.is-cursor")
