@@ -17,6 +17,7 @@ from explorer.numbers import whole
 from explorer.queries import rule_choice
 from explorer.queries import run as debugger
 from explorer.queries.regrade_report import ENDED
+from explorer.queries.regrade_scope import us_of
 from explorer.queries.run_address import Address
 from explorer.queries.run_values import known_values
 from journal.domain.agent_run import CATEGORY
@@ -115,7 +116,7 @@ def _job_line(job: Any, zone: tzinfo) -> JobLine:
         scope=scope_words(asked, zone),
         state=job.status,
         outcome=_outcome(found) if found is not None else job.error or "",
-        begun_us=_us(job.created_at),
+        begun_us=us_of(job.created_at),
     )
 
 
@@ -141,10 +142,6 @@ def scope_words(asked: Definition, zone: tzinfo) -> str:
 def _when(at: datetime, zone: tzinfo) -> str:
     local = at.astimezone(zone)
     return f"{local.day} {local:%b %Y %H:%M}"
-
-
-def _us(at: datetime) -> int:
-    return int(at.timestamp()) * 1_000_000 + at.microsecond
 
 
 # --- One bisect -------------------------------------------------------------------------------------------------------
@@ -219,7 +216,7 @@ def bisect_page(project: str, job_id: str, zone: tzinfo) -> BisectPage | None:
         around=tuple(_around(project, asked, found, first, at)) if found is not None and first else (),
         href=f"{reverse('explorer:run', args=[first['stream']])}?v={first['version']}" if first else "",
         again=f"{reverse('explorer:bisects')}?{_written(asked)}",
-        begun_us=_us(job.created_at),
+        begun_us=us_of(job.created_at),
     )
 
 

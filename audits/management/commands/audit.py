@@ -15,7 +15,7 @@ from audits.selection import Query
 from journal.access.projects import ensure_project
 from journal.errors import Refused
 from journal.management.base import Command as Base
-from journal.management.base import add_project_argument, wrong_usage
+from journal.management.base import add_project_argument, moment, wrong_usage
 
 KINDS = (".pdf", ".zip")
 
@@ -112,6 +112,5 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _moment(text: str) -> datetime:
-    """Return a time with its zone, UTC where none is given; ValueError makes argparse say that it is none."""
-    at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    """Return a time in UTC; ValueError makes argparse say that it is none."""
+    return moment(text).astimezone(UTC)
