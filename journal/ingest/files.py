@@ -7,7 +7,9 @@ the limits of `archive`.
 from __future__ import annotations
 
 import glob
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,7 +19,9 @@ from journal.errors import ImportRefused
 from journal.ingest import archive
 from journal.ingest.source import MAX_DOCUMENT_BYTES, Source
 
-_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".traj", ".eval", ".gz", ".zip", ".log"})
+_SUFFIXES: Final = frozenset(
+    {".json", ".jsonl", ".ndjson", ".traj", ".eval", ".gz", ".zip", ".log", ".sqlite", ".sqlite3", ".db"}
+)
 """What a folder is searched for. A file that is named itself is always tried."""
 
 
@@ -82,14 +86,29 @@ def _opened(path: Path, root: Path | None) -> Iterator[Found]:
     elif path.suffix.lower() == ".zip":
         yield from from_archive(str(path), path.read_bytes())
     elif root is None:
-        yield Found(name=str(path), read=path.read_bytes)
+        yield Found(name=str(path), read=partial(_content, path))
     else:
         yield Found(
             name=str(path),
-            read=path.read_bytes,
+            read=partial(_content, path),
             beside=partial(_beside_on_disk, path.parent, root),
             names=partial(_names_on_disk, path.parent),
         )
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's bytes. What a database's writer has put in its log so far is part of it, as SQLite reads it."""
+    if path.with_name(f"{path.name}-wal").is_file():
+        try:
+            with (
+                closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database,
+                closing(sqlite3.connect(":memory:")) as copy,
+            ):
+                database.backup(copy)
+                return copy.serialize()
+        except sqlite3.Error:
+            return path.read_bytes()
+    return path.read_bytes()
 
 
 def _beside_on_disk(folder: Path, root: Path, name: str) -> bytes | None:
