@@ -565,3 +565,25 @@ class SpanRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.digest[:12]} of trace {self.trace_id}"
+
+
+class BridgedThread(models.Model):
+    """How far a bridge has read a thread of another program's database: only a saving of work, not a truth.
+
+    `source` and `thread` are digests; `mark` differs once there is more of the thread.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.CharField(max_length=64)
+    source = models.CharField(max_length=64)
+    thread = models.CharField(max_length=64)
+    mark = models.CharField(max_length=200)
+
+    class Meta:
+        db_table = "journal_bridged_thread"
+        constraints = [
+            models.UniqueConstraint(fields=["project", "source", "thread"], name="journal_bridged_thread_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.mark

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from journal.errors import ImportRefused
 from journal.ingest.langgraph_values import plain_value
-from journal.ingest.lenient import as_dict, as_list, as_text
+from journal.ingest.lenient import as_dict, as_int, as_list, as_text
 from journal.ingest.source import moment
 
 Note = Callable[[str], None]
@@ -35,7 +35,10 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saved:
-    """A checkpoint: the channels after a step, as plain data. `writes` are those of the tasks it led to."""
+    """A checkpoint: the channels after a step, as plain data. `writes` are those of the tasks it led to.
+
+    `format` is the number of the checkpoint's own format, which it calls `v`.
+    """
 
     thread: str
     namespace: str
@@ -46,6 +49,7 @@ class Saved:
     updated: tuple[str, ...]
     metadata: dict[str, Any]
     at: datetime | None
+    format: int = 1
     writes: tuple[Write, ...] = ()
 
     @property
@@ -77,6 +81,7 @@ def saved(row: Mapping[str, Any], checkpoint: Any, metadata: Any, writes: list[W
         updated=tuple(name for name in as_list(held.get("updated_channels")) if isinstance(name, str)),
         metadata=as_dict(metadata),
         at=moment(held.get("ts")),
+        format=as_int(held.get("v")) or 1,
         writes=tuple(writes),
     )
 
@@ -120,7 +125,14 @@ class SqliteCheckpoints:
         return found
 
     def read(self, thread: str, note: Note) -> list[Saved]:
-        """Return a thread's checkpoints in the order of their ids."""
+        """Return a thread's checkpoints in the order of their ids, all as of one moment."""
+        self.connection.execute("BEGIN")
+        try:
+            return self._read(thread, note)
+        finally:
+            self.connection.execute("ROLLBACK")
+
+    def _read(self, thread: str, note: Note) -> list[Saved]:
         rows = self.connection.execute(
             "SELECT CAST(thread_id AS TEXT) AS thread_id, CAST(checkpoint_ns AS TEXT) AS checkpoint_ns,"
             " CAST(checkpoint_id AS TEXT) AS checkpoint_id, CAST(parent_checkpoint_id AS TEXT) AS parent_checkpoint_id,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +34,8 @@ _TOKENS: Final[frozenset[Count]] = frozenset({"input_tokens", "output_tokens"})
 _BRANCH: Final = "branch:to:"
 _SENDS: Final = ("__pregel_tasks", "__tasks__")
 _OUTPUT: Final = "__end__"
+_SAYS_WHAT_IS_NEXT: Final = 4
+_RETURNED: Final = "__return__"
 _NO_TASK: Final = "00000000-0000-0000-0000-000000000000"
 _THOUGHTS: Final = ("thinking", "reasoning")
 
@@ -77,7 +80,7 @@ class Telling:
         self._context: dict[str, _Known] = {}
         self._edited: dict[str, str] = {}
         self._model: str | None = None
-        self._asked: str | None = None
+        self._asked: dict[str, str] = {}
         self._has_tokens = False
         self.status: OutcomeStatus = "running"
         self.error: str | None = None
@@ -121,10 +124,10 @@ class Telling:
 
     def _end(self, one: Saved, spoken: list[dict[str, Any]]) -> None:
         """Tell the answer, where nothing is left to do at a checkpoint."""
-        self.status = "running"
-        if one.source != "loop" or not _is_done(one, spoken):
+        is_done = _is_done(one, spoken)
+        self.status = "unknown" if is_done else "running"
+        if one.source != "loop" or not is_done:
             return
-        self.status = "unknown"
         last = spoken[-1] if spoken else {}
         if _OUTPUT in one.values:
             response: Any = one.values[_OUTPUT]
@@ -242,39 +245,70 @@ class Telling:
     def pending(self, one: Saved) -> None:
         """Tell interrupts, what a person said to them, errors, and what was done beside a task that failed."""
         cause = Link(checkpoint_key(one.id))
+        self._asked = {}
         for write in one.writes:
             if write.channel == "__interrupt__":
                 self._interrupt(one, write, cause)
-        for write in one.writes:
-            if write.channel == "__resume__":
-                self._resume(one, write)
+        self._resumes(one)
         failed = [write for write in one.writes if write.channel == "__error__"]
         for write in failed:
             self.error = write.value if isinstance(write.value, str) else text(write.value)
             self._events.add(f"error.{one.id}.{write.task}", Aborted(reason=self.error), at=one.at, causes=[cause])
-        for place, write in enumerate(one.writes if failed else ()):
-            if not _is_control(write.channel):
-                data = {"task": write.task, "path": write.path, "channel": write.channel, "value": write.value}
-                raw = Opaque(name="langgraph.pending_write", data=data)
-                self._events.add(f"pending.{one.id}.{write.task}.{place}", raw, at=one.at, causes=[cause])
+        for write in one.writes:
+            if write.channel == _RETURNED or (failed and not _is_control(write.channel)):
+                raw = Opaque(
+                    name="langgraph.task_wrote",
+                    data={"task": write.task, "path": write.path, "channel": write.channel, "value": write.value},
+                )
+                name = f"wrote.{one.id}.{write.task}.{write.channel}"
+                self._events.add(name, raw, at=one.at, causes=[cause])
 
     def _interrupt(self, one: Saved, write: Write, cause: Link) -> None:
-        for asked in dicts(write.value):
-            held = as_dict(asked.get("value")) if asked.get("$type") == "langgraph.types.Interrupt" else asked
-            value = held.get("value")
+        for held in dicts(write.value):
+            value = _asked(held).get("value")
             said = value if isinstance(value, str) else text(value)
             key = f"interrupt.{one.id}.{write.task}.{fingerprint(value)}"
-            self._asked = self._events.add(
-                key, HandedOff(to_agent="human", instruction=said), at=one.at, causes=[cause]
-            )
+            asked = HandedOff(to_agent="human", instruction=said)
+            self._asked[write.task] = self._events.add(key, asked, at=one.at, causes=[cause])
 
-    def _resume(self, one: Saved, write: Write) -> None:
-        if write.task == _NO_TASK and len([other for other in one.writes if other.channel == write.channel]) > 1:
-            return  # the same words once more, before they are given to a task
-        for place, value in enumerate(as_list(write.value) if write.task != _NO_TASK else [write.value]):
+    def _resumes(self, one: Saved) -> None:
+        """Tell what a person said to the interrupts of a step: each task's answers, and one no task has taken yet.
+
+        Of the interrupts of a task only the last is kept, so only the last answer is known to answer it.
+        """
+        given = [write for write in one.writes if write.channel == "__resume__"]
+        answers: list[tuple[Any, str | None]] = []
+        for write in given:
+            values = as_list(write.value) if write.task != _NO_TASK else []
+            answers += [(value, None) for value in values[:-1]]
+            answers += [(value, self._asked.get(write.task)) for value in values[-1:]]
+        known, asked = (
+            {fingerprint(value) for value, _ in answers},
+            {str(_asked(held).get("id")) for held in _interrupts(one)},
+        )
+        for write in given:
+            value = write.value
+            to_each = isinstance(value, dict) and value and value.keys() <= asked  # the tasks then have them
+            if write.task == _NO_TASK and not to_each and fingerprint(value) not in known:
+                answers.append((value, next(iter(self._asked.values())) if len(self._asked) == 1 else None))
+        self._answers(one, answers)
+
+    def _answers(self, one: Saved, answers: list[tuple[Any, str | None]]) -> None:
+        counted: Counter[str] = Counter()
+        for value, interrupt in answers:
+            name = fingerprint(value)
             said = MessageReceived(role="user", content=value if isinstance(value, str) else text(value))
-            causes = [Link(self._asked, "answers")] if self._asked else []
-            self._events.add(f"resume.{one.id}.{write.task}.{place}", said, causes=causes)
+            causes = [Link(interrupt, "answers")] if interrupt else []
+            self._events.add(f"resume.{one.id}.{name}.{counted[name]}", said, causes=causes)
+            counted[name] += 1
+
+
+def _asked(held: dict[str, Any]) -> dict[str, Any]:
+    return as_dict(held.get("value")) if held.get("$type") == "langgraph.types.Interrupt" else held
+
+
+def _interrupts(one: Saved) -> list[dict[str, Any]]:
+    return [held for write in one.writes if write.channel == "__interrupt__" for held in dicts(write.value)]
 
 
 # --- Channels ---------------------------------------------------------------------------------------------------------
@@ -290,12 +324,12 @@ def _speaks(channel: str, value: Any, prior: dict[str, Any]) -> bool:
 
 
 def _is_done(one: Saved, spoken: list[dict[str, Any]]) -> bool:
-    """Whether nothing is left to do. Graphs of before 2025 do not say: there, the last word is the end."""
+    """Whether nothing is left to do. Old formats do not say: there, the last word is the end."""
     if _OUTPUT in one.values:
         return True
     if any(one.values.get(name) for name in _SENDS) or any(name.startswith(_BRANCH) for name in one.values):
         return False
-    says = any(name.startswith(_BRANCH) for name in one.versions)
+    says = one.format >= _SAYS_WHAT_IS_NEXT or any(name.startswith(_BRANCH) for name in one.versions)
     return says or bool(spoken and role_of(spoken[-1]) == "assistant" and not spoken[-1].get("tool_calls"))
 
 

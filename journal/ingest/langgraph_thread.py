@@ -16,11 +16,12 @@ from journal.domain.agent_run import Started
 from journal.ingest.draft import EventDraft, Outcome, RunDraft
 from journal.ingest.langgraph_saved import Saved
 from journal.ingest.langgraph_step import Telling, Told, checkpoint_key
-from journal.ingest.langgraph_values import messages_in, role_of
+from journal.ingest.langgraph_values import is_message, role_of
 from journal.ingest.lenient import as_dict, as_list, as_text, plain_text
 
 SOURCE = "langgraph"
-_OURS = ("source", "step", "parents", "writes")
+_OURS = ("source", "step", "parents", "writes", "counters_since_delta_snapshot")
+_PEOPLE = ("user", "human")
 
 Place = tuple[str, str]
 """A checkpoint: its namespace and its id."""
@@ -157,12 +158,20 @@ def _started(branch: _Branch, first: Saved) -> EventDraft:
 
 
 def _prompt(first: Saved) -> str | None:
-    """Return the last words of a person in what the run began with."""
+    """Return the last words of a person in what the run began with, else the only words there are."""
     given = first.values.get("__start__", first.values)
-    channels = given.values() if isinstance(given, dict) else [given]
-    spoken = [message for value in channels for message in messages_in(value) if role_of(message) == "user"]
-    said = plain_text(spoken[-1].get("content")) if spoken else None
-    return said or as_text(given) or next((text for value in channels if (text := as_text(value))), None)
+    channels = list(given.values()) if isinstance(given, dict) else [given]
+    spoken = [said for value in channels for item in as_list(value) if (said := _words(item))]
+    return next(iter(reversed(spoken)), None) or next((said for value in channels if (said := as_text(value))), None)
+
+
+def _words(item: object) -> str | None:
+    """Return what a person says in a message, which an input may also give as (role, words) or as an object."""
+    if isinstance(item, list) and len(item) == 2 and item[0] in _PEOPLE:  # noqa: PLR2004 - (role, words)
+        return plain_text(item[1])
+    known = as_dict(item)
+    speaks = is_message(known) and role_of(known) == "user"
+    return plain_text(known.get("content")) if speaks or known.get("role") in _PEOPLE else None
 
 
 def _agent(first: Saved) -> str | None:
