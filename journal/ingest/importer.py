@@ -69,6 +69,7 @@ class Importer:
     store: EventStore
     format_name: str | None = None
     replace: bool = False
+    model_steps: frozenset[str] = frozenset()
     clock: Callable[[], datetime] = utc_now
     formats: tuple[Format, ...] = field(default_factory=load_formats)
     on_reading: OnReading = lambda _name, _events: None
@@ -89,6 +90,7 @@ class Importer:
         self.on_reading(found.name, 0)
         try:
             source = found.source()
+            source.model_steps = self.model_steps
             known = self._format_of(source)
             if beside := self._companion(source) if known is None else None:
                 return FileReport(path=found.name, format=None, status="unchanged", reason=beside)

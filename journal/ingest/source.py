@@ -42,7 +42,8 @@ class Source:
     """The bytes of one file (already out of its .gz or .zip), and where they stood.
 
     `name` is a relative POSIX path such as `agent-1/session.jsonl`; `sibling` gives the bytes of a file beside it that
-    came in the same import, or None. `problems` collects what was left out.
+    came in the same import, or None. `problems` collects what was left out. `model_steps` are the names of steps that
+    whoever imports knows to be calls of a model, for formats that do not record which are.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Source:
     sibling: Callable[[str], bytes | None] = lambda _name: None
     siblings: Callable[[], list[str]] = list
     problems: list[Problem] = field(default_factory=list)
+    model_steps: frozenset[str] = frozenset()
 
     @property
     def path(self) -> PurePosixPath:

@@ -38,12 +38,22 @@ class Command(Base):
         parser.add_argument(
             "--replace-invalid", action="store_true", help="show NUL characters and lone surrogates as U+FFFD"
         )
+        parser.add_argument(
+            "--model-step",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="take steps of this name (a Temporal activity) for calls of a model; may be given several times",
+        )
         add_project_argument(parser)
 
     def run(self, **options: Any) -> None:
         """Import, catch the read models up, and report."""
         importer = Importer(
-            store=store_of(options["project"]), format_name=options["format"], replace=options["replace_invalid"]
+            store=store_of(options["project"]),
+            format_name=options["format"],
+            replace=options["replace_invalid"],
+            model_steps=frozenset(options["model_step"]),
         )
         report = importer.run(find(options["paths"]), on_file=self._teller(as_json=options["json"]))
         catch_up_all()

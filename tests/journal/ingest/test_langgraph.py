@@ -285,7 +285,6 @@ def test_graphs_without_messages_have_memory_and_an_answer(path: Path) -> None:
 
 def test_a_delta_channel_is_put_together_from_its_writes(path: Path) -> None:
     """Its checkpoints leave the value out."""
-
     built = StateGraph(Delta)
     built.add_node("first", lambda _: {"messages": [said("One.")]})
     built.add_node("second", lambda _: {"messages": [said("Two.")]})
