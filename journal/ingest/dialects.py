@@ -101,6 +101,7 @@ OPENINFERENCE = Dialect(
         "input": ("llm.input_messages.*", "input.value"),
         "output": ("llm.output_messages.*", "output.value"),
         "tools": ("llm.tools.*",),
+        "finish": ("llm.finish_reason",),
         "input_tokens": ("llm.token_count.prompt",),
         "output_tokens": ("llm.token_count.completion",),
         "cached_tokens": ("llm.token_count.prompt_details.cache_read",),
