@@ -151,7 +151,7 @@ def is_message(value: object) -> bool:
 
 def messages_in(value: object) -> list[dict[str, Any]]:
     """Return the messages that a channel holds, or nothing where it holds anything else."""
-    items = value if isinstance(value, list) else [value]
+    items: list[Any] = value if isinstance(value, list) else [value]
     return items if items and all(is_message(item) for item in items) else []
 
 
