@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 
 from journal.access.permissions import Permission, Role, may
 from journal.access.projects import chosen_project
+from journal.domain.access_log import is_access
 from journal.models import Project
 
 PUBLIC: Final = "public"
@@ -53,6 +54,8 @@ def requires(permission: Permission) -> Callable[[Callable[..., HttpResponseBase
             project, role = chosen
             if not may(role, permission):
                 raise PermissionDenied(f"your role in {project.slug} is {role}, which does not include {permission}")
+            if is_access(str(kwargs.get("stream", ""))) and not may(role, Permission.AUDIT):
+                raise PermissionDenied(f"who read what is for auditors and admins; your role in {project.slug} is {role}")
             known = cast(ProjectRequest, request)
             known.project, known.role = project, role
             return view(known, *args, **kwargs)

@@ -21,6 +21,7 @@ from journal.api import problems, rates
 from journal.api.asked import Asked
 from journal.api.grants import Access, Grant
 from journal.api.refusals import NoSuchThing, NotSignedIn, WrongMethod
+from journal.domain.access_log import is_access
 
 VERBS: Final = ("get", "post")
 
@@ -160,6 +161,8 @@ class ApiView(APIView):
         grant = cast(ApiRequest, request).grant
         rates.check(grant.holder)
         grant.check(known.needs)
+        if is_access(str(kwargs.get("stream", ""))):
+            grant.check(Permission.AUDIT)
         for name, value in kwargs.items():
             if "\x00" in str(value):  # databases take no NUL in text, so nothing has such a name
                 raise NoSuchThing(kind=name, name=str(value).replace("\x00", "")[:80])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule, sealing
+from journal.domain import access_log, alerts, grade, job, notes, process, saved_rule, schedule, sealing
 from journal.domain.stream import category
 
 CATEGORIES: Final = (
+    access_log.CATEGORY,
     alerts.CATEGORY,
     grade.CATEGORY,
     job.CATEGORY,
