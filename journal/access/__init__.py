@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from journal.access.members import Member, MemberRefused, members_of, remove_member, set_role
 from journal.access.permissions import Permission, Role, administers, holders, may, role_in
-from journal.access.recording import note_access, record_access
 from journal.access.projects import add_project, add_user, chosen_project, projects_of
+from journal.access.recording import note_access, record_access
 from journal.access.tokens import (
     Bearer,
     NewToken,

@@ -31,6 +31,7 @@ EXPORTS: Final = {
     "explorer:markdown": "run as Markdown",
     "explorer:reach_export": "reach as a file",
     "explorer:walk_markdown": "walk as Markdown",
+    "audits:access_export": "access log as a file",
 }
 REPORTS: Final = {
     "audits:file": "report handed over",
@@ -135,7 +136,9 @@ def _read_of(request: HttpRequest, name: str) -> str:
 def _object_of(request: HttpRequest) -> str:
     """Return what the address names: a stream, an event, an audit's file; of a comparison both sides."""
     kwargs = request.resolver_match.kwargs if request.resolver_match else {}
-    parts = [str(kwargs[key]) for key in ("stream", "event_id", "audit_id", "name", "form", "token_id") if key in kwargs]
+    parts = [
+        str(kwargs[key]) for key in ("stream", "event_id", "audit_id", "name", "form", "token_id") if key in kwargs
+    ]
     if not parts:
         parts = [request.GET[key].rpartition("@")[0] or request.GET[key] for key in ("a", "b") if key in request.GET]
     return " ".join(parts)
@@ -192,19 +195,23 @@ def _stream_of(request: HttpRequest) -> str:
     return str(request.resolver_match.kwargs.get("stream", "")) if request.resolver_match else ""
 
 
-def _resolved(record: Record, *, asked: str, own: str, token: str, stream: str, event_id: str) -> Sequence[Record]:
+def _resolved(  # noqa: PLR0913 - what is to be found out
+    record: Record, *, asked: str, own: str, token: str, stream: str, event_id: str
+) -> Sequence[Record]:
     """Return the record for each project it concerns: whose token it was, whose run, who was knocked at.
 
     Asked behind the page. What concerns no project is told where the installation's own people look.
     """
     said = dict(record.said)
-    projects = {slug: "" for slug in Project.objects.filter(slug__in=[asked, own]).values_list("slug", flat=True)}
+    projects = dict.fromkeys(Project.objects.filter(slug__in=[asked, own]).values_list("slug", flat=True), "")
     if token:
         row = ApiToken.objects.filter(digest=token).select_related("user").first()
         if row is not None:
             projects = {row.project_id: ""}
             said |= {"by": row.user.get_username(), "via": f"token {row.prefix}…"}
-        said["detail"] = said["detail"].rpartition(", ")[0] + (", a token that counts no more" if row else ", unknown token")
+        said["detail"] = said["detail"].rpartition(", ")[0] + (
+            ", a token that counts no more" if row else ", unknown token"
+        )
     if asked and asked not in projects:
         said["detail"] += ", no such project"
     for found in _foreign(own, stream, event_id):

@@ -55,7 +55,7 @@ def requires(permission: Permission) -> Callable[[Callable[..., HttpResponseBase
             if not may(role, permission):
                 raise PermissionDenied(f"your role in {project.slug} is {role}, which does not include {permission}")
             if is_access(str(kwargs.get("stream", ""))) and not may(role, Permission.AUDIT):
-                raise PermissionDenied(f"who read what is for auditors and admins; your role in {project.slug} is {role}")
+                raise PermissionDenied(f"the access log is for auditors and admins; you are {role} in {project.slug}")
             known = cast(ProjectRequest, request)
             known.project, known.role = project, role
             return view(known, *args, **kwargs)

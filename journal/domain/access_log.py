@@ -32,7 +32,7 @@ class AccessKind(StrEnum):
     """Erasures, holds and their release, purges."""
     MEMBERS = "members"
     """Accounts made, roles given and taken."""
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a word
     SETTING = "setting"
     SIGN_IN = "sign-in"
     REFUSED = "refused"
