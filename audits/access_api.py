@@ -15,7 +15,7 @@ from journal.api.asked import Asked, Limit, Position, Time, moment
 from journal.api.base import ApiRequest, ApiView, operation
 
 TAG: Final = "Audits"
-Text = Annotated[str | None, msgspec.Meta(max_length=300)]
+Text = Annotated[str, msgspec.Meta(max_length=300)]
 Kind = Literal["read", "export", "report", "removal", "members", "token", "setting", "sign-in", "refused"]
 
 
@@ -52,9 +52,9 @@ class AccessRecords(msgspec.Struct, kw_only=True):
 class AccessAsked(Asked, frozen=True, kw_only=True):
     """Which records. All that is given has to hold."""
 
-    user: Annotated[Text, msgspec.Meta(description="The account, as it is named.")] = None
+    user: Annotated[Text | None, msgspec.Meta(description="The account, as it is named.")] = None
     kind: Annotated[Kind | None, msgspec.Meta(description="What was done.")] = None
-    object: Annotated[Text, msgspec.Meta(description="What it was done to, such as a run.")] = None
+    object: Annotated[Text | None, msgspec.Meta(description="What it was done to, such as a run.")] = None
     outcome: Annotated[Literal["done", "refused", "failed"] | None, msgspec.Meta(description="How it ended.")] = None
     since: Annotated[Time | None, msgspec.Meta(description="Then or later; ISO 8601.")] = None
     until: Annotated[Time | None, msgspec.Meta(description="Then or earlier; ISO 8601.")] = None
