@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from journal.domain import access_log, alerts, job, notes, process, saved_rule, schedule, sealing
+from journal.domain import access_log, alerts, job, notes, process, redaction_rules, saved_rule, schedule, sealing
 from journal.domain.explain import Explanation, explains
 from journal.domain.text import amount, clip, plain
 
@@ -179,6 +179,18 @@ def log_reopened(event: sealing.LogReopened) -> Explanation:
         title="Another log was opened",
         summary=f"The log {event.origin} ended, and another one was begun{by}: {event.reason}",
         detail=event.checkpoint,
+    )
+
+
+@explains(redaction_rules.RulesSaved)
+def redaction_rules_saved(event: redaction_rules.RulesSaved) -> Explanation:
+    """Say what is replaced otherwise than by default."""
+    said = [f"not {kind}" for kind in event.off] + [f"also {kind}" for kind in event.on]
+    said += [f"also {pattern.name}" for pattern in event.patterns]
+    by = event.by or "Somebody"
+    return Explanation(
+        title="Redaction changed",
+        summary=f"{by} saved what is replaced on its way in: {', '.join(said) or 'all secrets'}",
     )
 
 

@@ -314,6 +314,7 @@ def note_access(  # noqa: PLR0913 - what a record consists of
     about = detail if kind is AccessKind.REFUSED else of
     _in_use.note(record, key=(project, kind, what, who.by, who.via, who.origin, outcome, about))
 
+
 def _record(  # noqa: PLR0913 - what a record consists of
     project: str,
     kind: AccessKind,

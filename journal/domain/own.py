@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from journal.domain import access_log, alerts, grade, job, notes, process, saved_rule, schedule, sealing
+from journal.domain import (
+    access_log,
+    alerts,
+    grade,
+    job,
+    notes,
+    process,
+    redaction_rules,
+    saved_rule,
+    schedule,
+    sealing,
+)
 from journal.domain.stream import category
 
 CATEGORIES: Final = (
@@ -13,6 +24,7 @@ CATEGORIES: Final = (
     grade.CATEGORY,
     job.CATEGORY,
     notes.CATEGORY,
+    redaction_rules.CATEGORY,
     saved_rule.CATEGORY,
     schedule.CATEGORY,
     sealing.CATEGORY,
