@@ -13,6 +13,8 @@ import pytest
 from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import HealthCheck, settings
 
+from journal.domain.redaction import Redactor
+from journal.domain.redaction_rules import RulesSaved
 from journal.runtime import log_heads, pulse, redacting
 from journal.store import listeners
 from tests.commands import command, environment
@@ -79,18 +81,22 @@ class _RulesOfThisProcess(redacting.Redaction):
         super().__init__("a key of the tests")
         self.saved: set[str] = set()
 
-    def redactor(self, project: str) -> redacting.Redactor:
+    def redactor(self, project: str) -> Redactor:
         """Return what replaces by the default rules, or by those that were saved."""
         return super().redactor(project) if project in self.saved else self._default(project)
+
+    def rules(self, project: str) -> RulesSaved:
+        """Return the default rules, or those that were saved."""
+        return super().rules(project) if project in self.saved else RulesSaved()
 
     def forget(self, project: str | None = None) -> None:
         """Take note of a project whose rules were saved; of none, begin anew."""
         super().forget(project)
         self.saved = self.saved | {project} if project else set()
 
-    def _default(self, project: str) -> redacting.Redactor:
+    def _default(self, project: str) -> Redactor:
         if project not in self._known:
-            self._known[project] = (float("-inf"), 0, self.by(project, redacting.RulesSaved()))
+            self._known[project] = (float("-inf"), 0, self.by(project, RulesSaved()))
         return self._known[project][2]
 
 

@@ -113,10 +113,14 @@ class Redaction:
             return known[2]
         version = get_store(project).stream_version(STREAM)
         is_same = known is not None and known[1] == version
-        redactor = known[2] if known is not None and is_same else self.by(project, current(project).saved)
+        redactor = known[2] if known is not None and is_same else self.by(project, self.rules(project))
         with self._lock:
             self._known[project] = (time.monotonic(), version, redactor)
         return redactor
+
+    def rules(self, project: str) -> RulesSaved:
+        """Return a project's rules from its journal."""
+        return current(project).saved
 
     def by(self, project: str, rules: RulesSaved) -> Redactor:
         """Return what replaces by given rules. A saved pattern that RE2 takes no more is left out."""
@@ -153,6 +157,15 @@ class Redaction:
         """Return JSON that is no event yet, such as a span, as it is kept."""
         done = self.redactor(project).json(body)
         return body if done is None else done.raw
+
+    def alike(self, project: str, stored: bytes, again: bytes) -> bool:
+        """Return whether two payloads differ by nothing but what some rules or others replace in them.
+
+        What was imported before rules changed is the same when it is imported again.
+        """
+        strictest = self.by(project, RulesSaved(on=tuple(_PERSONAL), patterns=self.rules(project).patterns))
+        one, two = (done.raw if (done := strictest.json(raw)) else raw for raw in (stored, again))
+        return one == two
 
     def text(self, project: str, text: str) -> str:
         """Return a text that may quote a payload, such as the reason of a refusal, as it may be kept."""

@@ -71,14 +71,15 @@ def test_ten_actions_of_several_people_are_ten_records_in_order() -> None:
         ("eve", "access log as a file", "csv"),
     ]
     found = records()[before:]
-    assert [(said.by, said.what, said.object[:4] if "token" in said.what else said.object) for _, said in found] == wanted
+    objects = [said.object[:4] if "token" in said.what else said.object for _, said in found]
+    assert [(said.by, said.what, object_) for (_, said), object_ in zip(found, objects, strict=True)] == wanted
     outcomes = {said.what: said.outcome for _, said in found}
     assert (outcomes["audits"], outcomes["runs"], outcomes["stored bytes"]) == ("refused", "refused", "done")
     assert [said.first_version for _, said in found[:2]] == [3, 3]
     assert {said.origin for _, said in found} == {"this machine"}
     assert all(event.meta.correlation_id for event, _ in found)
     shown = eve.get("/access/").content.decode()
-    items = program("audit", user="judge").get("/access?limit=12")["items"][2:]  # the judge's account and token are newer
+    items = program("audit", user="judge").get("/access?limit=12")["items"][2:]  # before the judge came
     assert [item["what"] for item in reversed(items)] == [what for _, what, _ in wanted]
     assert all(what in shown for _, what, _ in wanted)
     out = StringIO()
@@ -99,7 +100,7 @@ def test_a_record_that_is_taken_out_behind_the_journals_back_is_named_by_verify(
     with connection.schema_editor() as editor:
         triggers = import_module("journal.migrations.0002_append_only")
         triggers._drop(None, editor)
-        editor.execute(f"DELETE FROM journal_event WHERE position = {gone.position}")  # noqa: S608
+        editor.execute(f"DELETE FROM journal_event WHERE position = {gone.position}")
         triggers._add(None, editor)
     out = StringIO()
     with pytest.raises(CommandError, match="something is wrong"):
@@ -167,9 +168,9 @@ def test_what_was_rolled_back_is_not_recorded() -> None:
     """Inside a transaction a record waits for the commit."""
     add_user("ada", role=Role.ADMIN, project="default", password="a long password")
     before = told()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         add_user("bob", role=Role.ADMIN, project="default", password="a long password")
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert told() == before
     with transaction.atomic():
         add_user("bob", role=Role.ADMIN, project="default", password="a long password")
@@ -218,7 +219,8 @@ def test_the_log_is_read_by_auditors_alone_and_written_by_nobody() -> None:
         machine.get(path)
         assert machine.status == 403, path
     assert not any(item["stream"] == event.stream for item in machine.get("/events?limit=1000")["items"])
-    machine.post(f"/streams/{event.stream}/events", {"expected_version": "any", "events": [{"type": "x.y", "data": {}}]})
+    forged = {"expected_version": "any", "events": [{"type": "access.read", "data": {}}]}
+    machine.post(f"/streams/{event.stream}/events", forged)
     assert machine.status == 403
     assert ada.get(f"/runs/{event.stream}/events/1/", headers={"Accept": "application/json"}).status_code == 403
     judge = program("audit", "read", user="judge", role=Role.AUDITOR)
@@ -265,7 +267,7 @@ def test_no_record_holds_a_payload() -> None:
     ada = signed_in("ada", "default")
     ada.get("/runs/?q=refund-of-mrs-smith")
     ada.get(f"/runs/{run}/find/?q=refund-of-mrs-smith")
-    Api(token="ngr_a-secret-that-was-guessed").get(f"/runs?q=refund-of-mrs-smith")
+    Api(token="ngr_a-secret-that-was-guessed").get("/runs?q=refund-of-mrs-smith")
     held = b"".join(event.data + event.metadata for event, _ in records())
     assert len(records()) >= 3
     assert not re.search(rb"smith|guessed", held)
