@@ -124,7 +124,8 @@ def test_a_number_becomes_a_string_where_it_is_personal() -> None:
 
 def test_numbers_that_fail_their_check_are_left_alone() -> None:
     """Luhn for cards, the remainder for IBANs."""
-    for kind, text in [("card", "4111 1111 1111 1112"), ("card", "1234567890123456"), ("iban", "DE89370400440532013001")]:
+    card, iban = ["4111 1111 1111 1112", "1234567890123456"], ["DE89 3704 0044 0532 0130 01"]
+    for kind, text in [("card", card), ("iban", iban)]:
         assert redacted(text, on=frozenset({kind})) == text
 
 
