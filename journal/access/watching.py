@@ -41,6 +41,7 @@ REPORTS: Final = {
 }
 READS: Final = {
     "explorer:runs": "run list",
+    "explorer:palette": "run list",
     "explorer:live": "live page",
     "explorer:live_runs": "live page",
     "explorer:find": "search in a run",
@@ -62,6 +63,7 @@ DEFAULT_PROJECT: Final = "default"
 _OK: Final = range(200, 300)
 _REFUSALS: Final = {401: "not signed in", 403: "not permitted", 404: "no such thing here", 429: "too many requests"}
 _READING: Final = frozenset({"GET", "HEAD"})
+_READ_BY_POST: Final = frozenset({"api:whatif"})
 _LONGEST_SECRET: Final = 200
 
 
@@ -112,7 +114,7 @@ def _look(request: HttpRequest, response: HttpResponseBase) -> None:
         record_access(project, AccessKind.EXPORT, EXPORTS[name], of=of)
     elif name in REPORTS and request.method == "GET":
         record_access(project, AccessKind.REPORT, REPORTS[name], of=of)
-    elif request.method in _READING and (what := _read_of(request, name)):
+    elif (request.method in _READING or name in _READ_BY_POST) and (what := _read_of(request, name)):
         note_access(project, AccessKind.READ, what, of=of, version=_version_of(request))
 
 
@@ -141,6 +143,8 @@ def _object_of(request: HttpRequest) -> str:
     ]
     if not parts:
         parts = [request.GET[key].rpartition("@")[0] or request.GET[key] for key in ("a", "b") if key in request.GET]
+    if other := request.GET.get("with", ""):
+        parts.append(other.rpartition("@")[0] or other)
     return " ".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
@@ -30,6 +30,12 @@ class ProjectRequest(HttpRequest):
     role: Role
 
 
+def names_access(request: HttpRequest, kwargs: Mapping[str, Any]) -> bool:
+    """Return whether an address asks for a stream of the access log, in its path or as what to compare with."""
+    asked = (kwargs.get("stream", ""), *(request.GET.get(name, "") for name in ("a", "b", "with")))
+    return any(is_access(str(name)) for name in asked)
+
+
 def public(view: V) -> V:
     """Declare that anyone may see a view."""
     view.nagare_permission = PUBLIC  # type: ignore[attr-defined]
@@ -54,7 +60,7 @@ def requires(permission: Permission) -> Callable[[Callable[..., HttpResponseBase
             project, role = chosen
             if not may(role, permission):
                 raise PermissionDenied(f"your role in {project.slug} is {role}, which does not include {permission}")
-            if is_access(str(kwargs.get("stream", ""))) and not may(role, Permission.AUDIT):
+            if names_access(request, kwargs) and not may(role, Permission.AUDIT):
                 raise PermissionDenied(f"the access log is for auditors and admins; you are {role} in {project.slug}")
             known = cast(ProjectRequest, request)
             known.project, known.role = project, role

@@ -16,12 +16,12 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from journal.access import Permission
+from journal.access.web import names_access
 from journal.api import asked as asking
 from journal.api import problems, rates
 from journal.api.asked import Asked
 from journal.api.grants import Access, Grant
 from journal.api.refusals import NoSuchThing, NotSignedIn, WrongMethod
-from journal.domain.access_log import is_access
 
 VERBS: Final = ("get", "post")
 
@@ -161,7 +161,7 @@ class ApiView(APIView):
         grant = cast(ApiRequest, request).grant
         rates.check(grant.holder)
         grant.check(known.needs)
-        if is_access(str(kwargs.get("stream", ""))):
+        if names_access(cast(ApiRequest, request).django, kwargs):
             grant.check(Permission.AUDIT)
         for name, value in kwargs.items():
             if "\x00" in str(value):  # databases take no NUL in text, so nothing has such a name
