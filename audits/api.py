@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 
 from audits import jobs
+from audits.access_api import AccessLog
 from audits.selection import Query
 from journal import tasks
 from journal.access import Permission
@@ -117,6 +118,7 @@ def _file(request: ApiRequest, audit_id: str, name: str, media: str) -> HttpResp
 
 
 urlpatterns = [
+    path("access", AccessLog.as_view(), name="access"),
     path("audits", Audits.as_view(), name="audits"),
     path("audits/<str:audit_id>", OneAudit.as_view(), name="audit"),
     path("audits/<str:audit_id>/report.pdf", Report.as_view(), name="audit_report"),

@@ -13,7 +13,10 @@ from audits.events import AuditMade, stream_of
 from audits.report import Asked, Check, Fact, Report, report
 from audits.selection import Query
 from audits.verifier import verify
+from journal.access import record_access
+from journal.access.acting import Actor
 from journal.domain import codec
+from journal.domain.access_log import AccessKind
 from journal.domain.agent_run import CATEGORY as AGENT_RUN
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, Metadata
@@ -127,6 +130,10 @@ def tell(project: str, made: AuditMade, *, event_id: str | None = None) -> str:
     metadata = codec.encode(Metadata(actor=f"user:{made.by}"))
     event = EventData(id=event_id, type=_MADE, data=codec.encode(made), metadata=metadata)
     appended = get_store(project).append(stream_of(project), [event], expected_version=ANY_VERSION)
+    if appended.is_new:
+        about = str(made.query.get("subject") or made.query.get("correlation") or "")
+        detail = f"about {about}, {made.events:,} events, SHA-256 {made.sha256[:16]}…"
+        record_access(project, AccessKind.REPORT, "report made", of=made.file, detail=detail, who=Actor(by=made.by))
     return appended.ids[0]
 
 

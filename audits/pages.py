@@ -127,6 +127,7 @@ class Page:
             ("Of runs that name somebody else", _count(account.others)),
             ("In the period, with no subject", _count(account.unnamed)),
             ("Without a recorded cause", _count(account.without_cause)),
+            ("Secrets replaced before they were stored", _count(account.redacted)),
             ("Not under a checkpoint yet", _count(account.unsealed)),
             ("Sealed to", f"{self.sealed:,} events"),
         ]

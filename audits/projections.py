@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from audits import access_rows  # noqa: F401 - it registers itself
 from audits.models import LONGEST, PROJECTION, Mention
 from journal.domain.event import RecordedEvent
 from journal.runtime import read_model

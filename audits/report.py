@@ -243,6 +243,7 @@ def _complete(evidence: Evidence) -> Iterator[Fact]:
     yield Fact(name="Runs that go on after it", value=_count(going_on))
     yield Fact(name="In this report, without a recorded cause", value=_count(account.without_cause))
     yield Fact(name="In this report, whose source recorded no time", value=_count(account.time_unknown))
+    yield Fact(name="In this report, secrets replaced before they were stored", value=_count(account.redacted))
 
 
 def _count(count: int) -> str:

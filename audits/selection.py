@@ -136,6 +136,9 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True):
     time_unknown: int
     """Covered, whose source recorded no time: the time of import stands in its place."""
 
+    redacted: int = 0
+    """Secrets, and what else the project names, that were replaced in covered events before they were stored."""
+
     def to_json(self) -> dict[str, Any]:
         """The account as it stands in the manifest."""
         return msgspec.structs.asdict(self)
@@ -298,4 +301,5 @@ def _account(  # noqa: PLR0913 - the sums of one account
         unsealed=unsealed,
         without_cause=sum(event.version > 1 and not (event.meta.causation_id or event.meta.causes) for event in events),
         time_unknown=sum(event.meta.time == "unknown" for event in events),
+        redacted=sum(sum(event.meta.redacted.values()) for event in events),
     )

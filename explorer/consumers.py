@@ -160,4 +160,5 @@ def _speaker(scope: Mapping[str, Any], wanted: Asked) -> Speaker:
         authorization=headers.get("authorization", ""),
         session_key=cookies.get(settings.SESSION_COOKIE_NAME, ""),
     )
-    return Speaker(brought, wanted, zone=zone_of(cookies))
+    address = (scope.get("client") or ("",))[0]
+    return Speaker(brought, wanted, zone=zone_of(cookies), address=address)

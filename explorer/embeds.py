@@ -17,7 +17,8 @@ from django.core import signing
 from uuid_utils.compat import uuid7
 
 from explorer.models import Embedding, EmbedLink
-from journal.access import Permission, holders, may, role_in
+from journal.access import Permission, holders, may, record_access, role_in
+from journal.domain.access_log import AccessKind
 from journal.errors import Refused
 
 LONGEST_DAYS: Final = 365
@@ -58,6 +59,8 @@ def allow(project: str, *, is_allowed: bool, origins: str) -> Embedding:
     kept, _ = Embedding.objects.update_or_create(
         project=project, defaults={"is_allowed": is_allowed, "origins": list(found)}
     )
+    said = f"allowed on {len(found)} sites" if is_allowed else "forbidden"
+    record_access(project, AccessKind.SETTING, "embedding", detail=said)
     return kept
 
 
@@ -84,9 +87,11 @@ def make_link(project: str, stream: str, *, user_id: int, days: int, now: dateti
         raise EmbedRefused(f"{project} does not allow embedding; an admin allows it in the settings")
     if not 1 <= days <= LONGEST_DAYS:
         raise EmbedRefused(f"{days} days; a link lives from 1 to {LONGEST_DAYS}")
-    return EmbedLink.objects.create(
+    link = EmbedLink.objects.create(
         id=str(uuid7()), project=project, stream=stream, by_id=user_id, expires_at=now + timedelta(days=days)
     )
+    record_access(project, AccessKind.EXPORT, "link made", of=stream, detail=f"link {link.pk}, for {days} days")
+    return link
 
 
 def links_of(project: str, *, now: datetime, stream: str = "") -> Sequence[EmbedLink]:
@@ -104,7 +109,10 @@ def _may_still(link: EmbedLink) -> bool:
 
 def revoke_link(project: str, link_id: str, *, now: datetime) -> bool:
     """Make a link show nothing any more, at once. False where the project has none of that id."""
-    return bool(EmbedLink.objects.filter(project=project, id=link_id, revoked_at=None).update(revoked_at=now))
+    is_revoked = bool(EmbedLink.objects.filter(project=project, id=link_id, revoked_at=None).update(revoked_at=now))
+    if is_revoked:
+        record_access(project, AccessKind.SETTING, "link revoked", detail=f"link {link_id}")
+    return is_revoked
 
 
 def token_of(link: EmbedLink) -> str:

@@ -20,6 +20,7 @@ from explorer.search import projection as search  # noqa: F401 - it registers it
 from explorer.shape import shape_of
 from explorer.verdicts import noted
 from journal.domain import agent_run as run
+from journal.domain.access_log import is_access
 from journal.domain.aggregate import Headed, State, initial
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
@@ -85,6 +86,8 @@ class Explorer:
         """Take the next events in, grouped by run so that each run is read and written once per batch."""
         by_run: dict[_Key, list[RecordedEvent]] = {}
         for event in events:
+            if is_access(event.stream):  # read on a page of its own, by those who may
+                continue
             by_run.setdefault((generation, event.project, event.stream), []).append(event)
         summaries = _summaries(generation, by_run)
         lines = [line for key, fresh in by_run.items() for line in self._take_in(key, fresh, summaries.get(key))]

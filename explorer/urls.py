@@ -15,6 +15,7 @@ from explorer.views import (
     notes,
     ops,
     palette,
+    redaction,
     regrades,
     rules,
     run,
@@ -92,4 +93,5 @@ urlpatterns = [
     path("settings/tokens/<str:token_id>/rotate/", settings.token_rotate, name="settings_token_rotate"),
     path("settings/members/", settings.member, name="settings_member"),
     path("settings/embedding/", settings.embedding, name="settings_embedding"),
+    path("settings/redaction/", redaction.page, name="settings_redaction"),
 ]

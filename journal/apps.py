@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
@@ -25,9 +27,19 @@ class JournalConfig(AppConfig):
             "import_formats",
         )
         from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
+        from journal.access import recording, sign_ins  # noqa: PLC0415 - needs the models
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs
-        from journal.runtime import log_heads, log_keys, wakeup  # noqa: PLC0415 - needs the models
+        from journal.runtime import log_heads, log_keys, redacting, wakeup  # noqa: PLC0415 - needs the models
+        from journal.store import redacting as last  # noqa: PLC0415
 
         log_keys.use(log_keys.KeyPlace(settings.LOG_FOLDER, given=settings.SIGNING_KEY, host=settings.LOG_HOST))
         log_heads.use(log_heads.Heads(settings.LOG_FOLDER / "log_heads"))
+        redacting.use(redacting.Redaction(settings.SECRET_KEY))
+        last.use(
+            lambda project, stream, events: redacting.in_use().events(project, stream, events),
+            lambda project, stored, again: redacting.in_use().alike(project, stored, again),
+        )
+        recording.use(recording.Recorder(is_on=settings.RECORD_ACCESS, has_thread=True))
+        atexit.register(recording.close)
+        sign_ins.listen()
         wakeup.nudge_after_appends(redis_url=settings.CONFIG.redis_url or "")

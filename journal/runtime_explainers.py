@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from journal.domain import alerts, job, notes, process, saved_rule, schedule, sealing
+from journal.domain import access_log, alerts, job, notes, process, redaction_rules, saved_rule, schedule, sealing
 from journal.domain.explain import Explanation, explains
 from journal.domain.text import amount, clip, plain
 
@@ -180,3 +180,32 @@ def log_reopened(event: sealing.LogReopened) -> Explanation:
         summary=f"The log {event.origin} ended, and another one was begun{by}: {event.reason}",
         detail=event.checkpoint,
     )
+
+
+@explains(redaction_rules.RulesSaved)
+def redaction_rules_saved(event: redaction_rules.RulesSaved) -> Explanation:
+    """Say what is replaced otherwise than by default."""
+    said = [f"not {kind}" for kind in event.off] + [f"also {kind}" for kind in event.on]
+    said += [f"also {pattern.name}" for pattern in event.patterns]
+    by = event.by or "Somebody"
+    return Explanation(
+        title="Redaction changed",
+        summary=f"{by} saved what is replaced on its way in: {', '.join(said) or 'all secrets'}",
+    )
+
+
+def _access(event: access_log.Access) -> Explanation:
+    """Say who did what to which object, and how often."""
+    facts = {"kind": access_log.KINDS[type(event)].value, "outcome": event.outcome}
+    where = f"From {event.origin}." if event.origin else None
+    return Explanation(
+        title=f"{event.what or 'Access'} {event.outcome}".capitalize(),
+        summary=access_log.sentence(event),
+        detail=where,
+        actor=event.by or None,
+        tags=facts,
+    )
+
+
+for _kind in access_log.EVENTS.values():
+    explains(_kind)(_access)

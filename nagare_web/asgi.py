@@ -13,11 +13,17 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 from explorer.routing import sockets  # noqa: E402
+from journal.access import recording  # noqa: E402
 from nagare_web import telemetry  # noqa: E402
+from nagare_web.lifespan import Lifespan  # noqa: E402
 from nagare_web.sockets import OwnOrigin  # noqa: E402
 
 telemetry.configure(settings.CONFIG.otlp_endpoint, service="nagare-web")
 
 application = ProtocolTypeRouter(
-    {"http": http, "websocket": OwnOrigin(sockets(redis_url=settings.CONFIG.redis_url or ""))}
+    {
+        "http": http,
+        "websocket": OwnOrigin(sockets(redis_url=settings.CONFIG.redis_url or "")),
+        "lifespan": Lifespan(at_stop=recording.close),
+    }
 )

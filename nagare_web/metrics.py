@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from journal.access import Permission, bearer_of, public
+from journal.access import Permission, bearer_of, public, recording
 from journal.runtime import status
 from journal.runtime.status import Status
 
@@ -109,6 +109,9 @@ def _work(found: Status) -> Iterator[Gauge]:
     counted = Counter((one.kind, one.state) for one in found.jobs)
     jobs = [({"kind": kind, "state": state}, counted[kind, state]) for kind, state in sorted(counted)]
     yield Gauge(name="jobs", words="Jobs that are open, or failed lately.", samples=_rows(jobs))
+    access = recording.in_use()
+    yield _one("access_records_failed", "Records of access that were not written at the first try.", access.failed)
+    yield _one("access_records_lost", "Records of access that were given up.", access.lost)
     yield _one("alarms", "What stays as it is until a person acts.", len(found.alarms))
 
 

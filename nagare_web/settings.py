@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "explorer.preferences.ReadersTimeZone",
+    "journal.access.watching.AccessLog",
     "nagare_web.middleware.DenyByDefault",
 ]
 
@@ -250,6 +251,10 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["journal.api.schema.add_components"],
     "SERVE_INCLUDE_SCHEMA": False,
 }
+
+# --- The access log ---------------------------------------------------------------------------------------------------
+
+RECORD_ACCESS = True  # no variable: whoever runs an installation may not switch off who looked at it
 
 # --- The transparency log ---------------------------------------------------------------------------------------------
 

@@ -13,7 +13,9 @@ import pytest
 from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import HealthCheck, settings
 
-from journal.runtime import log_heads, pulse
+from journal.domain.redaction import Redactor
+from journal.domain.redaction_rules import RulesSaved
+from journal.runtime import log_heads, pulse, redacting
 from journal.store import listeners
 from tests.commands import command, environment
 from tests.databases import server
@@ -70,6 +72,38 @@ def _appends_tell_nobody() -> Any:
 def _no_heads_outlive_a_test() -> None:
     """Keep no heads of logs in files: each test's database would look as if it were put back to an earlier day."""
     log_heads.use(log_heads.Heads(None))
+
+
+class _RulesOfThisProcess(redacting.Redaction):
+    """Asks a project for its rules only once they were saved here, so that appends cost each test the same."""
+
+    def __init__(self) -> None:
+        super().__init__("a key of the tests")
+        self.saved: set[str] = set()
+
+    def redactor(self, project: str) -> Redactor:
+        """Return what replaces by the default rules, or by those that were saved."""
+        return super().redactor(project) if project in self.saved else self._default(project)
+
+    def rules(self, project: str) -> RulesSaved:
+        """Return the default rules, or those that were saved."""
+        return super().rules(project) if project in self.saved else RulesSaved()
+
+    def forget(self, project: str | None = None) -> None:
+        """Take note of a project whose rules were saved; of none, begin anew."""
+        super().forget(project)
+        self.saved = self.saved | {project} if project else set()
+
+    def _default(self, project: str) -> Redactor:
+        if project not in self._known:
+            self._known[project] = (float("-inf"), 0, self.by(project, RulesSaved()))
+        return self._known[project][2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _rules_of_this_process() -> None:
+    """Redact by the default rules, until a test saves others."""
+    redacting.use(_RulesOfThisProcess())
 
 
 @pytest.fixture(scope="session")

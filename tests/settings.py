@@ -35,5 +35,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 STATIC_ROOT.mkdir(exist_ok=True)
 
+RECORD_ACCESS = False  # tests of the access log bring a recorder of their own, without a thread
+
 CELERY_TASK_ALWAYS_EAGER = True
 CELERY_TASK_EAGER_PROPAGATES = True

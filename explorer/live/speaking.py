@@ -17,10 +17,13 @@ from explorer.live.address import Asked
 from explorer.live.feed import PAGE, Feed
 from explorer.live.narrowing import narrowed
 from explorer.live.rows import LiveRow, Rows, html_of
-from journal.access import Permission
+from journal.access import Permission, note_access
+from journal.access.acting import Actor
 from journal.access.visitors import Credentials, Turned, Visitor, visitor
+from journal.access.watching import note_turned
 from journal.api.live import jobs_of
 from journal.domain import codec
+from journal.domain.access_log import AccessKind, is_access, shortened
 from journal.domain.event import instant
 
 KEPT_ROWS: Final = 500
@@ -56,10 +59,11 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 class Speaker:
     """One socket's side of the talk. Its methods block, and are called one after the other."""
 
-    def __init__(self, brought: Credentials, asked: Asked, *, zone: str = "UTC") -> None:
+    def __init__(self, brought: Credentials, asked: Asked, *, zone: str = "UTC", address: str = "") -> None:
         self._brought = brought
         self._asked = asked
         self._zone = ZoneInfo(zone)
+        self._origin = shortened(address)
         self._project = asked.project
         self._feed: Feed | None = None
         self._rows: Rows | None = None
@@ -70,7 +74,12 @@ class Speaker:
         """Find out who listens, and from where on."""
         who = self._who()
         if isinstance(who, Turned):
+            note_turned(self._asked.project or "", "live socket", why=who.value, who=Actor(origin=self._origin))
             return _closed(who)
+        if is_access(self._asked.stream):
+            return Said(code=NOT_THERE, reason="there is no such stream")
+        reader = Actor(by=who.by, via=who.via, origin=self._origin)
+        note_access(who.project, AccessKind.READ, "live socket", of=self._asked.stream, who=reader)
         self._project = who.project  # from here on: what the session's page turns to later does not move the socket
         self._feed = Feed(who.project, stream=self._asked.stream, after=self._asked.after)
         if not self._feed.is_there:
@@ -101,7 +110,8 @@ class Speaker:
                 return self._told(self._feed, self._rows, head)
         events = self._feed.read(PAGE)
         has_more = len(events) == PAGE
-        frames = [f'{{"type":"event","event":{codec.line(event).decode()}}}' for event in events]
+        shown = [event for event in events if not is_access(event.stream)]
+        frames = [f'{{"type":"event","event":{codec.line(event).decode()}}}' for event in shown]
         if not has_more:
             frames += [] if self._asked.stream else self._work(self._project)
             frames.append(_horizon(head))

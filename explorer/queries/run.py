@@ -21,6 +21,7 @@ from explorer.queries.run_lines import Window
 from explorer.queries.run_moment import occurred_by
 from explorer.queries.run_panels import Panels, moment_for, panels
 from explorer.queries.run_steps import Cursor, Step
+from explorer.redactions import redacted_words
 from explorer.search import Passage
 from explorer.verdicts import verdicts_of
 from journal.domain.agent_run import CATEGORY
@@ -79,6 +80,8 @@ class Inspector:
     causes: Causes
     panels: Panels
     found_here: tuple[Passage, ...]
+    redacted: str
+    """What stands for secrets in the event, in words; empty where nothing does."""
 
     @property
     def run(self) -> RunSummary:
@@ -207,6 +210,7 @@ def _inspector(project: str, address: Address, version: int) -> Inspector | None
         walks=_walks(cursor, causes, address),
         panels=panels(run, line, address, moment, lines=lines, response=_response(causes, line)),
         found_here=run_find.in_event(moment.event, address),
+        redacted=redacted_words(moment.event.meta.redacted),
     )
 
 

@@ -254,7 +254,8 @@ def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
 def _is_under(path: str, name: str, href: str) -> bool:
     """Tell whether a page belongs to one of the top bar: jobs are of three kinds, each with pages of its own."""
     kinds = ("regrades", "bisects", "schedules") if name == "Jobs" else ()
-    return path.startswith((href, *(reverse(f"explorer:{kind}") for kind in kinds)))
+    others = (reverse("audits:access"),) if name == "Audits" else ()
+    return path.startswith((href, *others, *(reverse(f"explorer:{kind}") for kind in kinds)))
 
 
 @register.simple_tag(takes_context=True)

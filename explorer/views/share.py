@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from msgspec.structs import replace
 
 from explorer import embeds
 from explorer.markdown import Range, markdown
@@ -21,7 +22,9 @@ from explorer.numbers import whole
 from explorer.queries import run_embed
 from explorer.queries.run_steps import run_of
 from explorer.streaming import streamed
-from journal.access import Permission, ProjectRequest, may, public, reader_id, requires
+from journal.access import Permission, ProjectRequest, may, note_access, public, reader_id, requires
+from journal.access.acting import actor
+from journal.domain.access_log import AccessKind
 from journal.exports import EXPORTS
 from journal.store import get_store
 
@@ -118,6 +121,8 @@ def embedded(request: HttpRequest, token: str) -> HttpResponse:
     if shown is None or page is None:
         response = render(request, "explorer/embed/gone.html", status=404)
         return _in_frames(response, ())
+    reader = replace(actor(), by="", via="an embedded link")
+    note_access(shown.project, AccessKind.READ, "embedded run", of=shown.stream, who=reader)
     response = render(request, "explorer/embed/page.html", {"page": page, "shown": shown, "token": token})
     return _in_frames(response, shown.origins)
 

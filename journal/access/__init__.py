@@ -9,6 +9,7 @@ from __future__ import annotations
 from journal.access.members import Member, MemberRefused, members_of, remove_member, set_role
 from journal.access.permissions import Permission, Role, administers, holders, may, role_in
 from journal.access.projects import add_project, add_user, chosen_project, projects_of
+from journal.access.recording import note_access, record_access
 from journal.access.tokens import (
     Bearer,
     NewToken,
@@ -43,9 +44,11 @@ __all__ = [
     "holders",
     "may",
     "members_of",
+    "note_access",
     "projects_of",
     "public",
     "reader_id",
+    "record_access",
     "remove_member",
     "requires",
     "revoke_token",

@@ -9,6 +9,8 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from journal.access.permissions import Role
+from journal.access.recording import record_access
+from journal.domain.access_log import AccessKind
 from journal.errors import Refused
 from journal.models import Membership
 
@@ -49,6 +51,7 @@ def set_role(project: str, name: str, role: Role) -> None:
         if role is not Role.ADMIN:
             _refuse_last_admin(project, user)
         Membership.objects.update_or_create(project_id=project, user=user, defaults={"role": role.value})
+    record_access(project, AccessKind.MEMBERS, "role given", of=user.get_username(), detail=role.value)
 
 
 def remove_member(project: str, name: str) -> None:
@@ -63,6 +66,7 @@ def remove_member(project: str, name: str) -> None:
             raise MemberRefused(f"{name!r} is no member of {project}")
         _refuse_last_admin(project, row.user)
         row.delete()
+    record_access(project, AccessKind.MEMBERS, "role taken", of=row.user.get_username(), detail=row.role)
 
 
 def _refuse_last_admin(project: str, user: AbstractBaseUser) -> None:

@@ -10,7 +10,9 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from journal.access.permissions import Role
+from journal.access.recording import record_access
 from journal.access.sessions import memberships_of
+from journal.domain.access_log import AccessKind
 from journal.errors import JournalError
 from journal.models import Membership, Project
 
@@ -75,10 +77,12 @@ def add_user(name: str, *, role: Role, project: str, password: str | None = None
         target = ensure_project(project)
         user = users.objects.filter(username=name).first()
         generated = None
+        what = "role given" if user else "account made"
         if user is None:
             generated = None if password else secrets.token_urlsafe(12)
             user = users.objects.create_user(username=name, password=password or generated)
         Membership.objects.update_or_create(user=user, project=target, defaults={"role": role.value})
+    record_access(project, AccessKind.MEMBERS, what, of=user.get_username(), detail=role.value)
     return user, generated
 
 

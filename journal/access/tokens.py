@@ -15,6 +15,8 @@ from django.db.models import OuterRef, Subquery
 from uuid_utils.compat import uuid7
 
 from journal.access.permissions import Permission, Role, may, role_in
+from journal.access.recording import record_access
+from journal.domain.access_log import AccessKind
 from journal.errors import NotPermitted, Refused
 from journal.models import ApiToken, Membership
 
@@ -81,6 +83,8 @@ def create_token(*, user: str, project: str, scopes: Sequence[str], expires_at: 
         scopes=list(dict.fromkeys(scopes)),
         expires_at=expires_at,
     )
+    detail = f"{', '.join(row.scopes)}, for {user}"
+    record_access(project, AccessKind.TOKEN, "token made", of=f"{row.prefix}…", detail=detail)
     return NewToken(secret=secret, row=row)
 
 
@@ -149,6 +153,8 @@ def rotate_token(token_id: str, *, keep_until: datetime, now: datetime) -> NewTo
         )
         row.expires_at = min(row.expires_at, keep_until) if row.expires_at else keep_until
         row.save(update_fields=["expires_at"])
+    until = f"the old one goes on until {keep_until:%Y-%m-%d %H:%M} UTC"
+    record_access(row.project_id, AccessKind.TOKEN, "token made anew", of=f"{row.prefix}…", detail=until)
     return new
 
 
@@ -211,6 +217,7 @@ def revoke_token(token_id: str) -> ApiToken:
     if row.revoked_at is None:
         row.revoked_at = datetime.now(UTC)
         row.save(update_fields=["revoked_at"])
+        record_access(row.project_id, AccessKind.TOKEN, "token revoked", of=f"{row.prefix}…")
     return row
 
 

@@ -33,6 +33,8 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
 
     project: str
     user_id: int
+    by: str = ""
+    via: str = "browser"
 
 
 class Turned(StrEnum):
@@ -59,7 +61,8 @@ def _by_token(given: str, project: str | None, needs: Permission, now: datetime)
         return Turned.NO_SUCH_PROJECT
     if needs not in found.permissions:
         return Turned.NOT_PERMITTED
-    return Visitor(project=found.project, user_id=found.user.pk)
+    via = f"token {found.prefix}…"
+    return Visitor(project=found.project, user_id=found.user.pk, by=found.user.get_username(), via=via)
 
 
 def _by_session(key: str, project: str | None, needs: Permission) -> Visitor | Turned:
@@ -75,4 +78,6 @@ def _by_session(key: str, project: str | None, needs: Permission) -> Visitor | T
     if found is None:
         return Turned.NO_SUCH_PROJECT
     chosen, role = found
-    return Visitor(project=chosen.slug, user_id=account.pk) if may(role, needs) else Turned.NOT_PERMITTED
+    if not may(role, needs):
+        return Turned.NOT_PERMITTED
+    return Visitor(project=chosen.slug, user_id=account.pk, by=account.get_username())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from django.http.response import HttpResponseBase
 
 from journal.access.permissions import Permission, Role, may
 from journal.access.projects import chosen_project
+from journal.domain.access_log import is_access
 from journal.models import Project
 
 PUBLIC: Final = "public"
@@ -27,6 +28,12 @@ class ProjectRequest(HttpRequest):
 
     project: Project
     role: Role
+
+
+def names_access(request: HttpRequest, kwargs: Mapping[str, Any]) -> bool:
+    """Return whether an address asks for a stream of the access log, in its path or as what to compare with."""
+    asked = (kwargs.get("stream", ""), *(request.GET.get(name, "") for name in ("a", "b", "with")))
+    return any(is_access(str(name)) for name in asked)
 
 
 def public(view: V) -> V:
@@ -53,6 +60,8 @@ def requires(permission: Permission) -> Callable[[Callable[..., HttpResponseBase
             project, role = chosen
             if not may(role, permission):
                 raise PermissionDenied(f"your role in {project.slug} is {role}, which does not include {permission}")
+            if names_access(request, kwargs) and not may(role, Permission.AUDIT):
+                raise PermissionDenied(f"the access log is for auditors and admins; you are {role} in {project.slug}")
             known = cast(ProjectRequest, request)
             known.project, known.role = project, role
             return view(known, *args, **kwargs)

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from journal.access import Permission
+from journal.access.web import names_access
 from journal.api import asked as asking
 from journal.api import problems, rates
 from journal.api.asked import Asked
@@ -160,6 +161,8 @@ class ApiView(APIView):
         grant = cast(ApiRequest, request).grant
         rates.check(grant.holder)
         grant.check(known.needs)
+        if names_access(cast(ApiRequest, request).django, kwargs):
+            grant.check(Permission.AUDIT)
         for name, value in kwargs.items():
             if "\x00" in str(value):  # databases take no NUL in text, so nothing has such a name
                 raise NoSuchThing(kind=name, name=str(value).replace("\x00", "")[:80])

@@ -17,9 +17,10 @@ from journal.api.asked import Asked, Limit, Position, Time, moment
 from journal.api.base import ApiRequest, ApiView, operation
 from journal.api.refusals import Invalid
 from journal.domain import codec
+from journal.domain.access_log import is_access
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ANY_VERSION, NO_STREAM, ExpectedVersion
-from journal.errors import StreamNotFound
+from journal.errors import NotPermitted, StreamNotFound
 from journal.store import get_store
 from journal.store.tracing import as_recorded
 
@@ -130,6 +131,8 @@ class StreamEvents(ApiView):
         appends again.
         """
         # A trace that came with the request is the caller's and is noted; our own span of this request is not.
+        if is_access(stream):
+            raise NotPermitted(who=request.grant.who, permission="write the access log", project=request.project)
         is_traced = "traceparent" in request.django.headers
         with nullcontext() if is_traced else as_recorded():
             done = get_store(request.project).append(
@@ -182,7 +185,10 @@ class JournalEvents(ApiView):
         the last item is a checkpoint: `after` goes on from it. A page that filters may be short, or empty, and still
         have a `next`: it looks at so many events and no more.
         """
-        page = _Page(get_store(request.project).read_all(after=asked.after), asked, _filter(asked))
+        matches = _filter(asked)
+        if Permission.AUDIT not in request.grant.permissions:
+            matches = _but_the_access_log(matches)
+        page = _Page(get_store(request.project).read_all(after=asked.after), asked, matches)
         return item_list(
             request.django,
             map(codec.line, page),
@@ -230,10 +236,17 @@ def _filter(asked: JournalAsked) -> Callable[[RecordedEvent], bool]:
     return lambda event: all(test(event) for test in tests)
 
 
+def _but_the_access_log(matches: Callable[[RecordedEvent], bool]) -> Callable[[RecordedEvent], bool]:
+    return lambda event: not is_access(event.stream) and matches(event)
+
+
 class OneEvent(ApiView):
     """One event."""
 
     @operation(needs=Permission.READ, tag=TAG, answers={200: documents.Event}, refusals=(404,))
     def get(self, request: ApiRequest, event_id: str, *, asked: Asked) -> HttpResponseBase:
         """Read one event."""
-        return answer(msgspec.Raw(codec.line(get_store(request.project).event(event_id))))
+        event = get_store(request.project).event(event_id)
+        if is_access(event.stream):
+            request.grant.check(Permission.AUDIT)
+        return answer(msgspec.Raw(codec.line(event)))

@@ -28,6 +28,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     permissions: frozenset[Permission]
     holder: str
     who: str
+    by: str = ""
+    """The account."""
 
     def check(self, permission: Permission) -> None:
         """Let through whoever has a permission.
@@ -85,7 +87,9 @@ def _by_token(request: HttpRequest, given: str) -> tuple[Any, Grant | None]:
         permissions=found.permissions,
         holder=f"token:{found.id}",
         who=f"token {found.prefix}…",
+        by=found.user.get_username(),
     )
+    request.nagare_grant = grant  # type: ignore[attr-defined]  # what the access log says of this request
     return found.user, grant
 
 
@@ -107,5 +111,7 @@ def _by_session(request: Request) -> tuple[Any, Grant | None]:
         permissions=frozenset(one for one in Permission if may(role, one)),
         holder=f"user:{asked.user.pk}",
         who=f"your role {role.value}",
+        by=asked.user.get_username(),
     )
+    asked.nagare_grant = grant  # type: ignore[attr-defined]
     return asked.user, grant

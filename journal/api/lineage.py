@@ -12,6 +12,7 @@ from journal.api import documents
 from journal.api.answers import answer
 from journal.api.asked import Asked
 from journal.api.base import ApiRequest, ApiView, operation
+from journal.domain.access_log import is_access
 from journal.exports.documents import lineage_document, walked
 from journal.runtime.projection import catch_up, named, progress
 from journal.store import get_store, lineage
@@ -59,6 +60,8 @@ class Effects(ApiView):
 def _walked(request: ApiRequest, event_id: str, direction: Literal["up", "down"], most: int) -> HttpResponseBase:
     store = get_store(request.project)
     start = store.event(event_id)
+    if is_access(start.stream):
+        request.grant.check(Permission.AUDIT)
     settle("causes")
     walk = lineage.walk(store.project, start.id, direction=direction, most=most)
     return answer(lineage_document(start.id, walk, walked(store, walk), direction))

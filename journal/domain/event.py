@@ -29,7 +29,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     """What is known about an event beside its data (contract §2).
 
     `time` is "unknown" where the source recorded no time: `occurred_at` is then only the moment of import.
-    `dispatch_id` is set on the events with which a receiver answers a dispatch.
+    `dispatch_id` is set on the events with which a receiver answers a dispatch. `redacted` counts the placeholders that
+    stand in the event for secrets, by kind.
     """
 
     correlation_id: str | None = None
@@ -40,6 +41,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     subjects: tuple[str, ...] = ()
     dispatch_id: str | None = None
     time: Literal["recorded", "unknown"] = "recorded"
+    redacted: dict[str, int] = {}
 
 
 class EventData(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import Final
 
-from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule, sealing
+from journal.domain import (
+    access_log,
+    alerts,
+    grade,
+    job,
+    notes,
+    process,
+    redaction_rules,
+    saved_rule,
+    schedule,
+    sealing,
+)
 from journal.domain.stream import category
 
 CATEGORIES: Final = (
+    access_log.CATEGORY,
     alerts.CATEGORY,
     grade.CATEGORY,
     job.CATEGORY,
     notes.CATEGORY,
+    redaction_rules.CATEGORY,
     saved_rule.CATEGORY,
     schedule.CATEGORY,
     sealing.CATEGORY,

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from journal.domain.access_log import is_access
 from journal.errors import ImportRefused, JournalError
 from journal.ingest import Format, load_formats
 from journal.ingest.counts import counts_of, reported
@@ -143,6 +144,8 @@ class Importer:
 
     def _prepare(self, draft: RunDraft | RecordedRun, known: Format) -> Prepared | RecordedRun:
         if isinstance(draft, RecordedRun):
+            if is_access(draft.stream):
+                raise ImportRefused(f"{draft.stream} is the access log's, which the journal alone writes")
             return draft
         if self.replace:
             draft.events = [replace_invalid(event) for event in draft.events]

@@ -19,7 +19,7 @@ from journal.ingest.files import Found, from_archive, from_memory
 from journal.ingest.importer import FileReport, Importer, totals
 from journal.models import Job
 from journal.runtime import job as jobs
-from journal.runtime import job_process
+from journal.runtime import job_process, redacting
 from journal.runtime.projection import catch_up_all
 from journal.store import get_store
 
@@ -163,6 +163,11 @@ def _free_name(taken: dict[str, bytes], name: str) -> str:
     return free
 
 
+def _without_secrets(report: FileReport, project: str) -> FileReport:
+    """Return a report as it may be kept: reasons and labels quote what stands in the file."""
+    return msgspec.json.decode(redacting.in_use().raw(project, msgspec.json.encode(report)), type=FileReport)
+
+
 class _Reports:
     """What was reported of each file so far. All of it is written once a second only: an archive may hold thousands."""
 
@@ -189,7 +194,7 @@ class _Reports:
         Raises:
             JobLost: it was cancelled, or another worker has it.
         """
-        self._reports.append(report)
+        self._reports.append(_without_secrets(report, self._job.project_id or DEFAULT_PROJECT))
         self._reading = None
         self._beat(with_result=self._is_due())
 

@@ -21,6 +21,7 @@ from journal.ingest.otlp_wire import Record
 from journal.ingest.span_reading import Reading
 from journal.ingest.spans import Log, Span
 from journal.models import SpanRecord, SpanTrace
+from journal.runtime import redacting
 
 MAX_RECORDS: Final = 100_000
 """Records of one trace: telling a run reads all of it."""
@@ -65,7 +66,8 @@ def keep(project: str, records: Iterable[Record], *, now: datetime) -> Kept:
     A trace that gets something new waits to be told, from now on if it did not wait already; what is known already
     makes nothing wait longer.
     """
-    given = {new.digest: new for new in map(_new, records)}
+    redaction = redacting.in_use()
+    given = {new.digest: new for new in (_new(record, redaction.raw(project, record.body)) for record in records)}
     with transaction.atomic():
         fresh = [given[digest] for digest in given.keys() - _known(project, list(given))]
         fresh.sort(key=lambda new: new.digest)
@@ -92,16 +94,16 @@ _SPAN: Final = msgspec.json.Decoder(Span)
 _LOG: Final = msgspec.json.Decoder(Log)
 
 
-def _new(record: Record) -> _New:
+def _new(record: Record, body: bytes) -> _New:
     item = record.item
     kind = "span" if isinstance(item, Span) else "log"
     return _New(
         trace=item.trace_id if isinstance(item, Span) else _name(item.trace),
         kind=kind,
-        digest=sha256(kind.encode() + b"\x00" + record.body).hexdigest(),
+        digest=sha256(kind.encode() + b"\x00" + body).hexdigest(),
         is_root=isinstance(item, Span) and item.parent_id is None,
         hint=_hint(item),
-        body=record.body,
+        body=body,
     )
 
 

@@ -29,6 +29,7 @@ from journal.errors import ImportRefused, PayloadRefused, WrongExpectedVersion
 from journal.ingest.draft import EventDraft, Link, Opaque, RecordedRun, Ref, RunDraft
 from journal.ingest.linking import link
 from journal.store import EventStore
+from journal.store.redacting import is_alike
 from journal.store.tracing import as_recorded
 
 _NAMESPACE = UUID("7e2a6c1e-2f1c-5d0b-9d7e-6e616761726f")
@@ -263,7 +264,7 @@ class _Writing:
         notes = []
         for draft, event in zip(self._prepared.drafts, events, strict=True):
             before = None if draft.repeats else stored.get(event.id or "")
-            if before is not None and before.data != event.data:
+            if before is not None and not is_alike(before.project, before.data, event.data):
                 note = self._note(before.version, event)
                 if note.id not in self._known:
                     notes.append(note)

@@ -7,20 +7,24 @@ whose owner holds the key and rewrote it whole: that is what checkpoints elsewhe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
 import msgspec
+from django.db.models import Count, F, OuterRef, Subquery
 
 from journal.domain.event import RecordedEvent
 from journal.domain.leaf import leaf_of
 from journal.domain.merkle import TILE_WIDTH, Frontier
 from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint
 from journal.domain.proof import ProofRefused, check_consistency
-from journal.models import EventRow, Log, LogHead
+from journal.models import EventRow, Log, LogHead, StreamRow
 from journal.runtime import log_heads, log_keys, log_rows
 from journal.store import get_store
+
+_HOLES: Final = 5
+"""How many of what is missing are named."""
 
 _NEAR: Final = TILE_WIDTH
 """How far around a wrong leaf to look for what took its place."""
@@ -97,7 +101,8 @@ def _events(log: Log) -> Iterator[Check]:
     for index, leaf in enumerate(leaves):
         event = next(events, None)
         if event is None or leaf_of(event).hash != leaf:
-            yield Check(name="events", is_good=False, words=_what_is_wrong(log, index, event))
+            words = "; ".join([_what_is_wrong(log, index, event), *_holes(log)])
+            yield Check(name="events", is_good=False, words=words)
             return
         frontier.add(leaf)
         if due is not None and frontier.size == due[0]:
@@ -143,6 +148,29 @@ def _what_is_wrong(log: Log, index: int, event: RecordedEvent | None) -> str:
     if index < tile_from + len(near) and any(leaf_of(one).hash == near[index - tile_from] for one in following):
         return f"{place}: {_named(event)} stands there now and was not sealed, or was moved there"
     return f"{place} is not what was sealed: {_named(event)} was altered"
+
+
+def _holes(log: Log) -> Iterator[str]:
+    """Name the versions that streams lack: what was taken out has no row any more, but its number is not another's."""
+    held = StreamRow.objects.filter(project=log.project, pk=OuterRef("stream_id")).values("version")
+    counted = EventRow.objects.filter(project=log.project).order_by().values("stream_id")
+    short = counted.annotate(held=Count("position"), newest=Subquery(held)).filter(held__lt=F("newest"))
+    for row in short.order_by("stream_id")[:_HOLES]:
+        stream = StreamRow.objects.get(pk=row["stream_id"])
+        there = EventRow.objects.filter(stream=stream).order_by("version").values_list("version", flat=True)
+        yield from (f"{stream.name} version {missing} is missing" for missing in _missing(there, stream.version))
+
+
+def _missing(there: Iterable[int], newest: int) -> list[int]:
+    """Return the first few numbers up to the newest that are not there."""
+    found: list[int] = []
+    due = 1
+    for version in (*there, newest + 1):
+        found += range(due, min(version, due + _HOLES))
+        due = version + 1
+        if len(found) >= _HOLES:
+            break
+    return found[:_HOLES]
 
 
 def _after(log: Log, event: RecordedEvent) -> Sequence[RecordedEvent]:

@@ -14,6 +14,7 @@ from journal.domain.codec import check_object, is_plain
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ANY_VERSION, ExpectedVersion, checked
 from journal.errors import EventIdReused, PayloadRefused, WrongExpectedVersion
+from journal.store.redacting import is_alike
 
 _is_type = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]{0,199}").fullmatch
 _is_id = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
@@ -109,4 +110,5 @@ def is_repeat(stream: str, events: Sequence[EventData], known: dict[str, Recorde
 
 
 def _same(before: RecordedEvent, stream: str, event: EventData) -> bool:
-    return (before.stream, before.type, before.schema, before.data) == (stream, event.type, event.schema, event.data)
+    is_there = (before.stream, before.type, before.schema) == (stream, event.type, event.schema)
+    return is_there and is_alike(before.project, before.data, event.data)

@@ -21,7 +21,7 @@ from journal.domain.dispatch import DispatchRow, NewDispatch, resolved
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ExpectedVersion
 from journal.errors import EventNotFound
-from journal.store import checks, listeners, outbox_rows
+from journal.store import checks, listeners, outbox_rows, redacting
 from journal.store.protocol import Appended, Capabilities, Clock, Horizon
 from journal.store.tracing import traced_append, traced_read
 
@@ -116,7 +116,7 @@ class SqlStore:
         if self._project is None:
             raise TypeError("a store over all projects only reads; get_store(project) gives one that appends")
         now = self._clock()
-        ready = checks.admitted(stream, events, now)
+        ready = redacting.replaced(self._project, stream, checks.admitted(stream, events, now))
         batch = Batch(
             stream=stream,
             events=ready,

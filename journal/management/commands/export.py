@@ -6,6 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from journal.access import record_access
+from journal.domain.access_log import AccessKind
 from journal.errors import StreamNotFound
 from journal.exports import EXPORTS
 from journal.management.base import Command as Base
@@ -32,5 +34,7 @@ class Command(Base):
         store = store_of(options["project"])
         if not store.stream_version(options["stream"]):
             raise StreamNotFound(stream=options["stream"], project=store.project)
+        kind = f"run as {options['format']}"
+        record_access(store.project, AccessKind.EXPORT, kind, of=options["stream"])
         for piece in EXPORTS[options["format"]](store.read_stream(options["stream"])):
             self.stdout.write(piece.decode(), ending="")

@@ -119,7 +119,7 @@ def programs(*, host: str, port: int, workers: int, trusted_proxies: str) -> lis
         "--port",
         str(port),
         "--lifespan",
-        "off",
+        "on",
         "--ws-max-size",
         "16384",  # nobody has much to say to a socket; the default lets in 16 MB before anybody looks
     )

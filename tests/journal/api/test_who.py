@@ -29,6 +29,7 @@ NEEDS = {
     "GET streams/{stream}/events": "read",
     "POST streams/{stream}/events": "import",
     "GET events": "read",
+    "GET access": "audit",
     "GET events/{event_id}": "read",
     "GET events/{event_id}/causes": "read",
     "GET events/{event_id}/effects": "read",
