@@ -20,6 +20,7 @@ from explorer.search import projection as search  # noqa: F401 - it registers it
 from explorer.shape import shape_of
 from explorer.verdicts import noted
 from journal.domain import agent_run as run
+from journal.domain import retention
 from journal.domain.aggregate import Headed, State, initial
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
@@ -83,6 +84,8 @@ class Explorer:
 
     def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
         """Take the next events in, grouped by run so that each run is read and written once per batch."""
+        if any(category(event.stream) == retention.CATEGORY for event in events):
+            self._states.clear()  # what was purged or erased stands in no state from here on
         by_run: dict[_Key, list[RecordedEvent]] = {}
         for event in events:
             by_run.setdefault((generation, event.project, event.stream), []).append(event)

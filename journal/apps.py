@@ -23,6 +23,7 @@ class JournalConfig(AppConfig):
             "process_managers",
             "effects",
             "import_formats",
+            "copies",
         )
         from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from journal.domain import alerts, grade, job, notes, process, saved_rule, schedule, sealing
+from journal.domain import alerts, grade, job, notes, process, retention, saved_rule, schedule, sealing
 from journal.domain.stream import category
 
 CATEGORIES: Final = (
@@ -12,6 +12,7 @@ CATEGORIES: Final = (
     grade.CATEGORY,
     job.CATEGORY,
     notes.CATEGORY,
+    retention.CATEGORY,
     saved_rule.CATEGORY,
     schedule.CATEGORY,
     sealing.CATEGORY,

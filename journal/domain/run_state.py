@@ -16,7 +16,7 @@ import msgspec
 
 from journal.domain import agent_run as run
 from journal.domain import aggregate
-from journal.domain.catalog import Unknown, catalog
+from journal.domain.catalog import Unknown, Withdrawn, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.text import clip, parsed, plain, size_bytes
 
@@ -231,6 +231,8 @@ class RunState:
                 self._set_known("reason", event.reason)
             case run.Graded():
                 self._grade(event)
+            case Withdrawn():
+                self._miss(event.mark.kind)
             case run.Annotated() | Unknown():
                 pass
 
@@ -346,6 +348,10 @@ class RunState:
         if by is not None:
             self._set(f"totals/{name}", (self._leaves.get(f"totals/{name}", (None, 0))[0] or 0) + by)
 
+    def _miss(self, kind: str) -> None:
+        """Count an event that says nothing any more: what it set is not in the state."""
+        self._set(f"withdrawn/{kind}", (self._leaf(f"withdrawn/{kind}") or 0) + 1)
+
     def _set(self, name: str, value: Any) -> None:
         self._leaves[name] = (value, self.version)
 
@@ -410,7 +416,13 @@ class RunState:
             "grades": self._grades,
             "totals": {name: self._total(name) for name in _TOTALS},
             "context": self.context,
+            **self._withdrawn(),
         }
+
+    def _withdrawn(self) -> dict[str, Any]:
+        """Say how many events were purged or erased; nothing where none was, as in nearly all runs."""
+        counts = {kind: count for kind in ("purged", "erased") if (count := self._leaf(f"withdrawn/{kind}"))}
+        return {"withdrawn": counts} if counts else {}
 
     def summary(self) -> dict[str, Any]:
         """Return the few values a list of runs shows, without building the whole state."""
