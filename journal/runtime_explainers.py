@@ -223,7 +223,7 @@ def hold_released(event: retention.HoldReleased) -> Explanation:
 @explains(retention.PurgeOrdered)
 def purge_ordered(event: retention.PurgeOrdered) -> Explanation:
     """Say what goes, by which policy."""
-    by = f"retention policy {event.policy}" if event.policy else "the default retention policy"
+    by = retention.policy_name(event.policy)
     streams = amount(len(event.spans), "stream")
     return Explanation(
         title="Purge ordered",

@@ -167,13 +167,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """What the policy is called: where it is named, it can be looked up."""
-        return f"retention policy {self.number}" if self.number else "the default retention policy"
+        return policy_name(self.number)
 
     @property
     def words(self) -> str:
         """The policy in a sentence."""
         most = f"and purged after {amount(self.ceiling_days, 'day')}" if self.ceiling_days else "and no time to purge is set"
         return f"payloads are kept for {amount(self.floor_days, 'day')} at least, {most}"
+
+
+def policy_name(number: int) -> str:
+    """Return what a policy is called, by its number."""
+    return f"retention policy {number}" if number else "the default retention policy"
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):

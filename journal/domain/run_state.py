@@ -28,6 +28,10 @@ _ENDED = frozenset({"success", "failure", "error", "aborted"})
 _LEAVES = frozenset(
     ("stream", "version", "status", "agent", "model", "prompt", "source", "parent_run", "reason", "tools", "totals")
 ) | {"failures"}
+_COUNTED = {"model_responded": "decisions", "reasoned": "tool_calls", "tool_failed": "tool_errors"}
+_STATUS_BY_TYPE = {"started": "running", "answered": "answered", "aborted": "aborted"}
+"""What an event says by its type alone, when its payload was purged or erased."""
+
 _TOTALS = ("decisions", "tool_calls", "tool_errors", "input_tokens", "output_tokens", "cost_usd", "duration_ms")
 
 
@@ -232,7 +236,7 @@ class RunState:
             case run.Graded():
                 self._grade(event)
             case Withdrawn():
-                self._miss(event.mark.kind)
+                self._miss(event)
             case run.Annotated() | Unknown():
                 pass
 
@@ -348,9 +352,14 @@ class RunState:
         if by is not None:
             self._set(f"totals/{name}", (self._leaves.get(f"totals/{name}", (None, 0))[0] or 0) + by)
 
-    def _miss(self, kind: str) -> None:
-        """Count an event that says nothing any more: what it set is not in the state."""
-        self._set(f"withdrawn/{kind}", (self._leaf(f"withdrawn/{kind}") or 0) + 1)
+    def _miss(self, event: Withdrawn) -> None:
+        """Count an event whose payload is gone. Its type still says what happened, if not what it was about."""
+        self._set(f"withdrawn/{event.mark.kind}", (self._leaf(f"withdrawn/{event.mark.kind}") or 0) + 1)
+        name = event.type.removeprefix(f"{run.CATEGORY}.")
+        if name in _COUNTED:
+            self._count(_COUNTED[name], 1)
+        if name in _STATUS_BY_TYPE:
+            self._set_known("status", _STATUS_BY_TYPE[name])
 
     def _set(self, name: str, value: Any) -> None:
         self._leaves[name] = (value, self.version)
