@@ -150,12 +150,9 @@ def erase(  # noqa: PLR0913 - who, on which ground, by whom, and how far to go w
         Held: a hold forbids it; the refusal is journalled.
         NothingOf: nothing is held of the subject.
     """
-    said = check(subject, ground)
+    found, said = allow(project, subject=subject, ground=ground, by=by)
     stands_for = retention.pseudonym(project, subject)
-    unfinished = [event.id for event in withdrawals.undone(project, ERASURES) if _is_of(event, stands_for)]
-    found = plan(project, subject)
-    if found.holds:
-        _refuse(project, found, subject=stands_for, ground=said, by=by)
+    unfinished = _unfinished(project, stands_for)
     outcomes = [carry_out(project, order, subject=subject, by=by, beat=beat, compact=False) for order in unfinished]
     found = plan(project, subject) if unfinished else found
     for part in withdrawals.in_orders(list(found.spans)):
@@ -163,12 +160,31 @@ def erase(  # noqa: PLR0913 - who, on which ground, by whom, and how far to go w
         order = ErasureOrdered(subject=stands_for, ground=said, spans=part, events=count, by=by)
         order_id = retention.tell(project, ERASURES, order, by=by)
         outcomes.append(carry_out(project, order_id, subject=subject, by=by, beat=beat, compact=False))
-    if not outcomes:
-        raise NothingOf(subject=subject, project=project)
     if compact:
         compacted = compacting.compact()
         outcomes = [msgspec.structs.replace(outcome, compacted=compacted) for outcome in outcomes]
     return Erased(subject=stands_for, outcomes=tuple(outcomes))
+
+
+def allow(project: str, *, subject: str, ground: str, by: str) -> tuple[Plan, str]:
+    """Return what an erasure would take and its ground as it is kept, where nothing forbids it.
+
+    Raises:
+        RetentionRefused, Held, NothingOf: see `erase`.
+    """
+    said = check(subject, ground)
+    found = plan(project, subject)
+    stands_for = retention.pseudonym(project, subject)
+    if found.holds:
+        _refuse(project, found, subject=stands_for, ground=said, by=by)
+    if not found.spans and not _unfinished(project, stands_for):
+        raise NothingOf(subject=subject, project=project)
+    return found, said
+
+
+def _unfinished(project: str, stands_for: str) -> list[str]:
+    """Return the orders about a subject that were not carried out to the end."""
+    return [event.id for event in withdrawals.undone(project, ERASURES) if _is_of(event, stands_for)]
 
 
 def _is_of(event: RecordedEvent, stands_for: str) -> bool:

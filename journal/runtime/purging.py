@@ -74,6 +74,21 @@ def check(policy: Policy, before: datetime, *, now: datetime) -> None:
         )
 
 
+def allow(project: str, before: datetime, *, by: str, now: datetime) -> Policy:
+    """Return the policy by which a purge may be, and journal a refusal.
+
+    Raises:
+        RetentionRefused: the floor forbids it.
+    """
+    policy = retention.policy_of(project)
+    try:
+        check(policy, before, now=now)
+    except RetentionRefused as refused:
+        retention.tell(project, PURGES, PurgeRefused(before=instant(before), reason=str(refused), by=by), by=by)
+        raise
+    return policy
+
+
 def preview(project: str, *, before: datetime) -> Preview:
     """Return what a purge would take, and take nothing. The floor is not asked."""
     policy = retention.policy_of(project)
@@ -105,12 +120,7 @@ def purge(  # noqa: PLR0913 - what is asked, by whom, and how far to go with it
     Raises:
         RetentionRefused: the floor forbids it; the refusal is journalled.
     """
-    policy = retention.policy_of(project)
-    try:
-        check(policy, before, now=now)
-    except RetentionRefused as refused:
-        retention.tell(project, PURGES, PurgeRefused(before=instant(before), reason=str(refused), by=by), by=by)
-        raise
+    policy = allow(project, before, by=by, now=now)
     outcomes = [
         carry_out(project, event.id, by=by, beat=beat, compact=False)
         for event in withdrawals.undone(project, PURGES)

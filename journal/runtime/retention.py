@@ -50,8 +50,8 @@ def pseudonym(project: str, subject: str) -> str:
 
 
 def tell(project: str, stream: str, said: msgspec.Struct, *, by: str, event_id: str | None = None) -> str:
-    """Append an event of retention. Returns its id; the same id again is the same event."""
-    metadata = codec.encode(Metadata(actor=f"user:{by}")) if by else b"{}"
+    """Append an event of retention; `by` is the actor. Returns its id; the same id again is the same event."""
+    metadata = codec.encode(Metadata(actor=by or None))
     event = EventData(id=event_id, type=catalog.name_of(type(said)), data=codec.encode(said), metadata=metadata)
     return get_store(project).append(stream, [event], expected_version=ANY_VERSION).ids[0]
 
