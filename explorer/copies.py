@@ -102,5 +102,3 @@ class Views:
 
 def _runs(gone: Gone) -> list[str]:
     return [stream for stream in gone.streams if not is_own(stream)]
-
-

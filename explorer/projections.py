@@ -29,6 +29,7 @@ from journal.domain.run_state import RunState
 from journal.domain.stream import category
 from journal.domain.text import clip, plain
 from journal.domain.trace import parsed
+from journal.domain.withdrawn import mark_on
 from journal.runtime import read_model
 from journal.runtime.bulk import insert
 from journal.runtime.projection import projects
@@ -88,6 +89,8 @@ class Explorer:
             self._states.clear()  # what was purged or erased stands in no state from here on
         by_run: dict[_Key, list[RecordedEvent]] = {}
         for event in events:
+            if (mark := mark_on(event)) is not None and mark.kind == "purged":
+                continue  # a run that was purged is in no list
             by_run.setdefault((generation, event.project, event.stream), []).append(event)
         summaries = _summaries(generation, by_run)
         lines = [line for key, fresh in by_run.items() for line in self._take_in(key, fresh, summaries.get(key))]

@@ -234,7 +234,9 @@ def purge_ordered(event: retention.PurgeOrdered) -> Explanation:
 @explains(retention.PurgeDone)
 def purge_done(event: retention.PurgeDone) -> Explanation:
     """Say that it is done."""
-    return Explanation(title="Purged", summary=f"{amount(event.events, 'payload')} purged", detail=_copies(event.copies))
+    return Explanation(
+        title="Purged", summary=f"{amount(event.events, 'payload')} purged", detail=_copies(event.copies)
+    )
 
 
 @explains(retention.PurgeRefused)
@@ -258,7 +260,9 @@ def erasure_ordered(event: retention.ErasureOrdered) -> Explanation:
 @explains(retention.ErasureDone)
 def erasure_done(event: retention.ErasureDone) -> Explanation:
     """Say that it is done."""
-    return Explanation(title="Erased", summary=f"{amount(event.events, 'payload')} erased", detail=_copies(event.copies))
+    return Explanation(
+        title="Erased", summary=f"{amount(event.events, 'payload')} erased", detail=_copies(event.copies)
+    )
 
 
 @explains(retention.ErasureRefused)

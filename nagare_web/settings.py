@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "explorer.preferences.ReadersTimeZone",
     "nagare_web.middleware.DenyByDefault",
+    "nagare_web.middleware.GoneOnceItWasThere",
 ]
 
 ROOT_URLCONF = "nagare_web.urls"

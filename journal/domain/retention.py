@@ -172,7 +172,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """The policy in a sentence."""
-        most = f"and purged after {amount(self.ceiling_days, 'day')}" if self.ceiling_days else "and no time to purge is set"
+        most = (
+            f"and purged after {amount(self.ceiling_days, 'day')}"
+            if self.ceiling_days
+            else "and no time to purge is set"
+        )
         return f"payloads are kept for {amount(self.floor_days, 'day')} at least, {most}"
 
 

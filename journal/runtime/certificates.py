@@ -11,9 +11,9 @@ from datetime import datetime
 
 import msgspec
 
+from journal.domain.catalog import catalog
 from journal.domain.event import RecordedEvent, instant
 from journal.domain.retention import ERASURES, ErasureDone, ErasureOrdered, ErasureRefused
-from journal.domain.catalog import catalog
 from journal.domain.text import amount
 from journal.errors import EventNotFound
 from journal.runtime import log_rows, sealer

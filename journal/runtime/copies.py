@@ -86,7 +86,11 @@ def clear(gone: Gone) -> dict[str, int]:
 
 
 def made_again(
-    projection: Projection, gone: Gone, drop: Callable[[int, str], int], *, keeps: Callable[[str], bool] = lambda _: True
+    projection: Projection,
+    gone: Gone,
+    drop: Callable[[int, str], int],
+    *,
+    keeps: Callable[[str], bool] = lambda _: True,
 ) -> int:
     """Let a projection make its rows of each stream again, in the live generation and in one that is being built.
 

@@ -122,15 +122,12 @@ def purge(  # noqa: PLR0913 - what is asked, by whom, and how far to go with it
     """
     policy = allow(project, before, by=by, now=now)
     outcomes = [
-        carry_out(project, event.id, by=by, beat=beat, compact=False)
-        for event in withdrawals.undone(project, PURGES)
+        carry_out(project, event.id, by=by, beat=beat, compact=False) for event in withdrawals.undone(project, PURGES)
     ]
     found = preview(project, before=before)
     if found.held:
         _tell_held(project, found, by=by)
-    outcomes += [
-        carry_out(project, order, by=by, beat=beat, compact=False) for order in _orders(project, found, by=by)
-    ]
+    outcomes += [carry_out(project, order, by=by, beat=beat, compact=False) for order in _orders(project, found, by=by)]
     return Purged(
         policy=policy,
         before=before,
@@ -201,6 +198,3 @@ def purged_runs(project: str) -> dict[str, int]:
         for span in order.spans if order is not None else ():
             found[span.stream] = max(found.get(span.stream, 0), *(last for _, last in span.versions))
     return found
-
-
-

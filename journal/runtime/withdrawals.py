@@ -167,9 +167,7 @@ def quotations(project: str, streams: Iterable[str], *, subject: str = "") -> li
     for event in holdings.quoting(project):
         if is_withdrawn(event.data) or event.type == "notes.opened":
             continue
-        if event.stream in named or _says(event.payload, named, subject):
-            found.setdefault(event.stream, []).append(event.version)
-        elif event.stream.startswith("notes-") and _is_beside(event.stream, named):
+        if event.stream in named or _says(event.payload, named, subject) or (event.stream.startswith("notes-") and _is_beside(event.stream, named)):
             found.setdefault(event.stream, []).append(event.version)
     return spans_of(found)
 

@@ -53,7 +53,9 @@ def streams_at(positions: Iterable[int]) -> dict[int, tuple[str, int]]:
 def quoting(project: str) -> Iterator[RecordedEvent]:
     """Yield the events of the journal's own streams that may quote runs or name subjects."""
     store = get_store(project)
-    names = StreamRow.objects.filter(project=project, category__in=QUOTING).order_by("id").values_list("name", flat=True)
+    names = (
+        StreamRow.objects.filter(project=project, category__in=QUOTING).order_by("id").values_list("name", flat=True)
+    )
     for name in list(names):
         yield from store.read_stream(name)
 

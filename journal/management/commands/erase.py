@@ -28,7 +28,9 @@ class Command(Base):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
         parser.add_argument("--subject", required=True, metavar="ID", help="as events name it in metadata.subjects")
-        parser.add_argument("--ground", required=True, metavar="TEXT", help="why; kept for good, without the subject's id")
+        parser.add_argument(
+            "--ground", required=True, metavar="TEXT", help="why; kept for good, without the subject's id"
+        )
         parser.add_argument("--dry-run", action="store_true", help="only say what would go and what forbids it")
         parser.add_argument("--certificate", type=Path, metavar="FILE", help="write the certificate, as text, here")
         add_project_argument(parser)
