@@ -59,9 +59,13 @@ def _concerns(job: Any, gone: Gone) -> bool:
     place = jobs.place(job.id, jobs.BUNDLE)
     if not default_storage.exists(place):
         return False
-    with default_storage.open(place) as file, suppress(zipfile.BadZipFile, KeyError):
-        with zipfile.ZipFile(file) as bundle, bundle.open("events.jsonl") as lines:
-            return any(found[1].decode() in gone.event_ids for line in lines for found in _ID.finditer(line))
+    with (
+        suppress(zipfile.BadZipFile, KeyError),
+        default_storage.open(place) as file,
+        zipfile.ZipFile(file) as bundle,
+        bundle.open("events.jsonl") as lines,
+    ):
+        return any(found[1].decode() in gone.event_ids for line in lines for found in _ID.finditer(line))
     return False
 
 

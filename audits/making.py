@@ -134,8 +134,8 @@ def last_checkpoint(project: str) -> str:
     """Return the signed head that the project's last audit rests on; empty where there was none."""
     store = get_store(project)
     newest = store.stream_version(stream_of(project))
-    for version in range(newest, 0, -1):  # one that was erased says nothing, so the one before it is asked
-        for event in store.read_stream(stream_of(project), after=version - 1, until=version):
+    for at in range(newest, 0, -1):  # one that was erased says nothing, so the one before it is asked
+        for event in store.read_stream(stream_of(project), after=at - 1, until=at):
             if said := event.payload.get("checkpoint"):
                 return str(said)
     return ""

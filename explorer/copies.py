@@ -8,6 +8,7 @@ from explorer.search import get_index
 from journal.copies import deleted
 from journal.domain import notes
 from journal.domain.own import is_own
+from journal.domain.retention import naming
 from journal.runtime import projection
 from journal.runtime.copies import Gone, holds_copies, made_again
 
@@ -95,7 +96,8 @@ class Views:
         if not gone.subject:
             return 0
         views = SavedView.objects.filter(project=gone.project)
-        found = [one.pk for one in views if gone.subject in one.query or gone.subject in one.name]
+        named = naming(gone.subject)
+        found = [one.pk for one in views if named.search(one.query) or named.search(one.name)]
         count: int = SavedView.objects.filter(pk__in=found).delete()[0]
         return count
 

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from journal.ingest import load_formats
 from journal.ingest.writer import stream_of
 from journal.models import CauseRow, Dispatch, GradeRow, Job, ParkedEvent, Snapshot, SpanRecord
+from journal.runtime import withdrawal_jobs
 from journal.runtime.copies import Gone, holds_copies
 
 _CHUNK = 200
@@ -109,7 +110,8 @@ class Jobs:
     def clear(self, gone: Gone) -> int:
         """Take the quotations out of them."""
         changed = 0
-        for job in Job.objects.filter(project_id=gone.project).iterator(chunk_size=200):
+        rows = Job.objects.filter(project_id=gone.project).exclude(kind=withdrawal_jobs.ERASE)  # that one is at work
+        for job in rows.iterator(chunk_size=200):
             after = {name: gone.scrubbed(getattr(job, name)) for name in ("arguments", "result", "error")}
             if any(getattr(job, name) != value for name, value in after.items()):
                 changed += Job.objects.filter(pk=job.pk).update(**after)

@@ -60,7 +60,7 @@ def _do(request: ProjectRequest, draft: Draft) -> HttpResponse:
         case "hold":
             on = {"subject" if draft.get("what") == "subject" else "stream": draft.get("on")}
             kind = _KINDS.get(draft.get("kind"), "legal")
-            retention.add_hold(project, kind=kind, reason=draft.get("reason"), by=by, **on)  # type: ignore[arg-type]
+            retention.add_hold(project, kind=kind, reason=draft.get("reason"), by=by, **on)
             return _back("holds")
         case "release":
             retention.release_hold(project, hold_id=draft.get("hold"), reason=draft.get("reason"), by=by)

@@ -7,6 +7,7 @@ again. A person is named in an order by a pseudonym alone, since an order is kep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -261,9 +262,14 @@ def _pairs(versions: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
+def naming(subject: str) -> re.Pattern[str]:
+    """Return what finds a subject in a text where it stands by itself: `user-4` is not in `user-42`."""
+    return re.compile(rf"(?<![\w-]){re.escape(subject)}(?![\w-])")
+
+
 def before_of(text: str) -> datetime:
     """Return the time in an order's `before`."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 Order = PurgeOrdered | ErasureOrdered

@@ -14,6 +14,7 @@ import msgspec
 from django.db import transaction
 from django.db.models.functions import Now
 
+from journal.domain.retention import naming
 from journal.models import Checkpoint
 from journal.runtime.beside import building_name
 from journal.runtime.projection import Projection
@@ -42,7 +43,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     def scrubbed(self, value: Any) -> Any:
         """Return a JSON value without what it quotes: the subject anywhere, and texts that stand beside a stream."""
         if isinstance(value, str):
-            return value.replace(self.subject, GONE) if self.subject else value
+            return naming(self.subject).sub(GONE, value) if self.subject else value
         if isinstance(value, list):
             return [self.scrubbed(one) for one in value]
         if not isinstance(value, dict):

@@ -131,7 +131,7 @@ def add_hold(  # noqa: PLR0913 - a hold is what it is
     return next(hold for hold in holds_of(project) if hold.id == hold_id)
 
 
-def release_hold(
+def release_hold(  # noqa: PLR0913 - which hold, why, by whom
     project: str, *, hold_id: str = "", stream: str = "", subject: str = "", reason: str, by: str
 ) -> list[Hold]:
     """Release a hold by its id, or those on a stream or subject. Returns them as they were.

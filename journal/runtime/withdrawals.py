@@ -11,6 +11,7 @@ An order that was interrupted is carried out again from the beginning; what is g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -18,8 +19,8 @@ from uuid import UUID, uuid5
 import msgspec
 import structlog
 
+from journal.domain import notes
 from journal.domain.event import RecordedEvent
-from journal.domain.own import is_own
 from journal.domain.retention import (
     ERASURES,
     PURGES,
@@ -28,9 +29,11 @@ from journal.domain.retention import (
     Order,
     PurgeDone,
     Span,
+    naming,
     order_of,
     spans_of,
 )
+from journal.domain.stream import category
 from journal.domain.withdrawn import Kind, is_withdrawn
 from journal.errors import JournalError
 from journal.runtime import copies, projection
@@ -162,26 +165,20 @@ def quotations(project: str, streams: Iterable[str], *, subject: str = "") -> li
     An event is such where a text in it is the name of one of the streams, or has the subject in it. The first event of
     a stream of notes names its run and nothing else; it stays, so that notes can be added.
     """
-    named = set(streams)
+    named, subjects = set(streams), naming(subject) if subject else None
     found: dict[str, list[int]] = {}
     for event in holdings.quoting(project):
         if is_withdrawn(event.data) or event.type == "notes.opened":
             continue
-        if event.stream in named or _says(event.payload, named, subject) or (event.stream.startswith("notes-") and _is_beside(event.stream, named)):
+        is_beside = category(event.stream) == notes.CATEGORY and event.stream.partition("-")[2] in named
+        if is_beside or _says(event.payload, named, subjects):
             found.setdefault(event.stream, []).append(event.version)
     return spans_of(found)
 
 
-def _is_beside(stream: str, named: set[str]) -> bool:
-    return stream.removeprefix("notes-") in named
-
-
-def _says(value: Any, named: set[str], subject: str) -> bool:
+def _says(value: Any, named: set[str], subject: re.Pattern[str] | None) -> bool:
     if isinstance(value, str):
-        return value in named or bool(subject and subject in value)
+        return value in named or bool(subject and subject.search(value))
     if isinstance(value, dict):
         return any(_says(one, named, subject) for one in value.values())
     return isinstance(value, list) and any(_says(one, named, subject) for one in value)
-
-
-__all__ = ["Outcome", "carry_out", "done_id_of", "in_orders", "is_own", "quotations", "undone"]

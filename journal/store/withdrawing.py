@@ -24,6 +24,10 @@ _BATCH: Final = 500
 _REPLACE: Final = "UPDATE journal_event SET data = %s, metadata = %s WHERE position = %s AND project = %s"
 
 
+_METADATA: Final = "SELECT position, metadata FROM journal_event WHERE project = %s AND position > %s ORDER BY position"
+_PAGE: Final = 5_000
+
+
 def withdraw(
     events: Iterable[RecordedEvent], *, act: str, kind: Kind, at: datetime, using: str = "default"
 ) -> Iterator[RecordedEvent]:
@@ -62,11 +66,7 @@ def with_subject(project: str, *, using: str = "default") -> Iterator[tuple[int,
     after = 0
     while True:
         with connections[using].cursor() as cursor:
-            cursor.execute(
-                "SELECT position, metadata FROM journal_event WHERE project = %s AND position > %s ORDER BY position"
-                + _first(using),
-                [project, after],
-            )
+            cursor.execute(_METADATA + _first(using), [project, after])
             rows = cursor.fetchall()
         for position, metadata in rows:
             raw = bytes(metadata)
@@ -75,9 +75,6 @@ def with_subject(project: str, *, using: str = "default") -> Iterator[tuple[int,
         if len(rows) < _PAGE:
             return
         after = rows[-1][0]
-
-
-_PAGE: Final = 5_000
 
 
 def _first(using: str) -> str:

@@ -17,8 +17,8 @@ class Command(Base):
     """Add, release and list holds."""
 
     help = (
-        "A hold on a stream, or on all runs that name a subject, wins over every purge and erasure until it is released."
-        " Both are journalled, with the reason and who did it."
+        "A hold on a stream, or on all runs that name a subject, wins over every purge and erasure until it is"
+        " released. Both are journalled, with the reason and who did it."
     )
     example = 'nagare hold add --stream agent_run-7 --reason "incident 12, serious"'
 

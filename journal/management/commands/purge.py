@@ -24,9 +24,9 @@ class Command(Base):
     """Purge."""
 
     help = (
-        "Remove the payloads of whole runs whose last event occurred before T, of which everything is sealed and nothing"
-        " is held. The project's floor is enforced, and a refusal is journalled. Digests, leaves and proofs stay:"
-        " `nagare verify` says what is gone and by which policy."
+        "Remove the payloads of whole runs whose last event occurred before T, of which everything is sealed and"
+        " nothing is held. The project's floor is enforced, and a refusal is journalled. Digests, leaves and proofs"
+        " stay: `nagare verify` says what is gone and by which policy."
     )
     example = "nagare purge --before 2026-01-01 --dry-run"
 
