@@ -20,8 +20,10 @@ import msgspec
 from audits.selection import AuditRefused, Query, Selection, select
 from journal.domain import codec
 from journal.domain.event import RecordedEvent
+from journal.domain.leaf import leaf_of
 from journal.domain.merkle import Tiles
 from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint, parse_checkpoint, split_note
+from journal.domain.withdrawn import mark_on
 from journal.runtime import log_keys, log_rows, projection, sealer
 from journal.runtime.log_rows import NotSealed
 
@@ -127,6 +129,8 @@ def _line(event: RecordedEvent, index: int) -> bytes:
     """An event on the wire, with its place in the log and the stored bytes that its leaf is of, as text."""
     wire = codec.on_the_wire(event)
     wire["log_index"] = index
+    if (mark := mark_on(event)) is not None and mark.keys:
+        wire["subject_keys"] = leaf_of(event).subject_keys  # the mark of a payload that is gone still names them
     for name, stored in (("data", event.data), ("metadata", event.metadata)):
         try:
             wire[f"{name}_raw"] = stored.decode()

@@ -33,6 +33,7 @@ REPORT: Final = "report.pdf"
 TOLD: Final = "told.json"
 """What is said of the files: kept after them, and not handed out."""
 
+_ALL: Final = 1_000_000
 _NAMESPACE: Final = UUID("f2b81d1e-8a57-5b0c-9c1e-3f6f0a8c2d11")
 
 
@@ -55,6 +56,16 @@ def find(job_id: str, *, project: str) -> Any:
 def newest(project: str, *, limit: int = 50) -> list[Any]:
     """Return a project's audits, the newest first."""
     return list(jobs.newest(KIND, project=project, limit=limit))
+
+
+def every(project: str) -> list[Any]:
+    """Return all audits of a project."""
+    return list(jobs.newest(KIND, project=project, limit=_ALL))
+
+
+def forget(job: Any, *, words: str, scrubbed: Callable[[Any], Any]) -> None:
+    """Say of an audit whose files were deleted that they were, and take the quotations out of what was asked."""
+    jobs.withdraw(job, arguments=scrubbed(job.arguments), words=words)
 
 
 def query_of(job: Any) -> Query:

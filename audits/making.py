@@ -140,7 +140,9 @@ def tell(project: str, made: AuditMade, *, event_id: str | None = None) -> str:
 def last_checkpoint(project: str) -> str:
     """Return the signed head that the project's last audit rests on; empty where there was none."""
     store = get_store(project)
-    version = store.stream_version(stream_of(project))
-    for event in store.read_stream(stream_of(project), after=max(version - 1, 0)):
-        return str(event.payload.get("checkpoint", ""))
+    newest = store.stream_version(stream_of(project))
+    for at in range(newest, 0, -1):  # one that was erased says nothing, so the one before it is asked
+        for event in store.read_stream(stream_of(project), after=at - 1, until=at):
+            if said := event.payload.get("checkpoint"):
+                return str(said)
     return ""

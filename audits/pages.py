@@ -97,6 +97,11 @@ class Line:
     error: str
 
     @property
+    def withdrawn(self) -> str:
+        """Why its files are deleted; empty where they are not."""
+        return str(self.result.get("withdrawn", ""))
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more happens to it."""
         return self.status in ("done", "failed", "cancelled")

@@ -20,6 +20,7 @@ from explorer.search import projection as search  # noqa: F401 - it registers it
 from explorer.shape import shape_of
 from explorer.verdicts import noted
 from journal.domain import agent_run as run
+from journal.domain import retention
 from journal.domain.access_log import is_access
 from journal.domain.aggregate import Headed, State, initial
 from journal.domain.catalog import Unknown, catalog
@@ -29,6 +30,7 @@ from journal.domain.run_state import RunState
 from journal.domain.stream import category
 from journal.domain.text import clip, plain
 from journal.domain.trace import parsed
+from journal.domain.withdrawn import mark_on
 from journal.runtime import read_model
 from journal.runtime.bulk import insert
 from journal.runtime.projection import projects
@@ -84,10 +86,14 @@ class Explorer:
 
     def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
         """Take the next events in, grouped by run so that each run is read and written once per batch."""
+        if any(category(event.stream) == retention.CATEGORY for event in events):
+            self._states.clear()  # what was purged or erased stands in no state from here on
         by_run: dict[_Key, list[RecordedEvent]] = {}
         for event in events:
             if is_access(event.stream):  # read on a page of its own, by those who may
                 continue
+            if (mark := mark_on(event)) is not None and mark.kind == "purged":
+                continue  # a run that was purged is in no list
             by_run.setdefault((generation, event.project, event.stream), []).append(event)
         summaries = _summaries(generation, by_run)
         lines = [line for key, fresh in by_run.items() for line in self._take_in(key, fresh, summaries.get(key))]

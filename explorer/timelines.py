@@ -1,6 +1,8 @@
 """States of runs at any version, kept between requests so that moving the cursor is cheap.
 
-A prefix of a stream never changes, so what is kept here never expires; the least used run goes when there are too many.
+A prefix of a stream changes in one way alone: payloads may be purged or erased. So what is kept is kept for a minute,
+and goes at once where a page sees that the run's read model was made again; the least used run goes when there are too
+many.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 
 from journal.domain.aggregate import State, Timeline
 from journal.domain.event import RecordedEvent
@@ -16,6 +19,8 @@ from journal.store import get_store
 from journal.store.snapshots import Kept
 
 KEPT_RUNS = 32
+KEPT_S = 60.0
+"""How long a run's states are kept: what was erased of it in another process is gone from here by then."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -23,6 +28,8 @@ class _Entry:
     """One run's timeline. The lock is the run's own: folding a long run must not hold up the readers of others."""
 
     timeline: Timeline
+    row: int | None = None
+    made: float = field(default_factory=monotonic)
     lock: Lock = field(default_factory=Lock)
 
 
@@ -103,9 +110,25 @@ def moment(project: str, stream: str, version: int, *, back: int, ahead: int = 0
 
 
 def clear() -> None:
-    """Forget every run: for tests, whose databases come and go under the same names."""
+    """Forget every run: something of one was erased, or a test's database went."""
     with _guard:
         _kept.clear()
+
+
+def is_stale(project: str, stream: str, row: int) -> bool:
+    """Return whether what is kept of a run was folded for another row of its read model, and forget it then.
+
+    Costs nothing: the page has the row in hand. A rebuild gives another row, too, and then a run is folded once more.
+    """
+    with _guard:
+        entry = _kept.get((project, stream))
+        if entry is None or entry.row == row:
+            return False
+        if entry.row is None:
+            entry.row = row
+            return False
+        del _kept[project, stream]
+        return True
 
 
 class _Reader:
@@ -147,7 +170,9 @@ class _Reader:
 
 def _entry(project: str, stream: str) -> _Entry:
     with _guard:
-        entry = _kept.pop((project, stream), None) or _Entry(timeline=Timeline(stream, snapshots=Kept(project)))
+        entry = _kept.pop((project, stream), None)
+        if entry is None or monotonic() - entry.made > KEPT_S:
+            entry = _Entry(timeline=Timeline(stream, snapshots=Kept(project)))
         _kept[project, stream] = entry
         while len(_kept) > KEPT_RUNS:
             _kept.popitem(last=False)

@@ -17,6 +17,7 @@ from explorer.views import (
     palette,
     redaction,
     regrades,
+    retention,
     rules,
     run,
     runs,
@@ -92,6 +93,8 @@ urlpatterns = [
     path("settings/tokens/<str:token_id>/revoke/", settings.token_revoke, name="settings_token"),
     path("settings/tokens/<str:token_id>/rotate/", settings.token_rotate, name="settings_token_rotate"),
     path("settings/members/", settings.member, name="settings_member"),
+    path("settings/retention/", retention.page, name="retention"),
+    path("settings/retention/erasures/<str:erasure_id>/<str:form>/", retention.certificate, name="certificate"),
     path("settings/embedding/", settings.embedding, name="settings_embedding"),
     path("settings/redaction/", redaction.page, name="settings_redaction"),
 ]

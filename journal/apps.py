@@ -25,6 +25,7 @@ class JournalConfig(AppConfig):
             "process_managers",
             "effects",
             "import_formats",
+            "copies",
         )
         from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
         from journal.access import recording, sign_ins  # noqa: PLC0415 - needs the models

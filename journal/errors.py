@@ -7,6 +7,7 @@
     │   └── PayloadRefused           bytes that cannot be kept exactly as they came
     ├── CommandRejected              an aggregate decided against a command
     ├── StreamNotFound · EventNotFound · VersionNotFound
+    ├── RunPurged                    a run of which nothing is left but digests, by the project's retention policy
     ├── RuleNotFound · RuleRaised    no such rule; the rule itself went wrong, which says nothing of the run
     ├── NotPermitted                 the person or token may not do this
     ├── Refused                      something a person asked for that cannot be, with the reason
@@ -111,6 +112,20 @@ class VersionNotFound(JournalError):
         self.version = version
         self.newest = newest
         super().__init__(f"stream {stream!r} has versions 1 to {newest}, not {version}")
+
+
+class RunPurged(JournalError):
+    """The run's payloads were purged by the project's retention policy."""
+
+    def __init__(self, *, stream: str, policy: str, order: str, purged_at: str, means: str) -> None:
+        self.stream = stream
+        self.policy = policy
+        self.order = order
+        self.purged_at = purged_at
+        super().__init__(
+            f"{stream!r} was purged on {purged_at[:10]} under {policy} ({means}), on the order of event {order}; its"
+            " digests stay in the log"
+        )
 
 
 class RuleNotFound(JournalError):

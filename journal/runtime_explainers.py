@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from journal.domain import access_log, alerts, job, notes, process, redaction_rules, saved_rule, schedule, sealing
+from journal.domain import (
+    access_log,
+    alerts,
+    job,
+    notes,
+    process,
+    redaction_rules,
+    retention,
+    saved_rule,
+    schedule,
+    sealing,
+)
+from journal.domain.catalog import Withdrawn
 from journal.domain.explain import Explanation, explains
 from journal.domain.text import amount, clip, plain
 
@@ -209,3 +221,95 @@ def _access(event: access_log.Access) -> Explanation:
 
 for _kind in access_log.EVENTS.values():
     explains(_kind)(_access)
+
+
+@explains(Withdrawn)
+def withdrawn(event: Withdrawn) -> Explanation:
+    """Say that there was something, and who took it away."""
+    mark = event.mark
+    return Explanation(
+        title=mark.kind.capitalize(),
+        summary=mark.words[0].upper() + mark.words[1:],
+        detail=f"The payload was removed on the order of event {mark.act}. SHA-256 of what stood here: {mark.sha256}",
+        tags={"withdrawn": mark.kind},
+    )
+
+
+@explains(retention.PolicySet)
+def policy_set(event: retention.PolicySet) -> Explanation:
+    """Say how long payloads are kept."""
+    policy = retention.Policy(floor_days=event.floor_days, ceiling_days=event.ceiling_days)
+    because = f": {event.reason}" if event.reason else ""
+    return Explanation(title="Retention set", summary=f"From now on {policy.words}{because}")
+
+
+@explains(retention.HoldAdded)
+def hold_added(event: retention.HoldAdded) -> Explanation:
+    """Say what is held, and why."""
+    what = event.stream or f"all that names {event.subject}"
+    return Explanation(
+        title="Hold added",
+        summary=f"{event.kind.capitalize()} hold on {what}: {event.reason}",
+        tags={"kind": event.kind},
+    )
+
+
+@explains(retention.HoldReleased)
+def hold_released(event: retention.HoldReleased) -> Explanation:
+    """Say which hold binds no longer."""
+    return Explanation(title="Hold released", summary=f"Hold {event.hold} released: {event.reason}")
+
+
+@explains(retention.PurgeOrdered)
+def purge_ordered(event: retention.PurgeOrdered) -> Explanation:
+    """Say what goes, by which policy."""
+    by = retention.policy_name(event.policy)
+    streams = amount(len(event.spans), "stream")
+    return Explanation(
+        title="Purge ordered",
+        summary=f"{amount(event.events, 'payload')} of {streams} that ended before {event.before} go by {by}",
+    )
+
+
+@explains(retention.PurgeDone)
+def purge_done(event: retention.PurgeDone) -> Explanation:
+    """Say that it is done."""
+    return Explanation(
+        title="Purged", summary=f"{amount(event.events, 'payload')} purged", detail=_copies(event.copies)
+    )
+
+
+@explains(retention.PurgeRefused)
+def purge_refused(event: retention.PurgeRefused) -> Explanation:
+    """Say why it may not be."""
+    detail = "\n".join(event.streams) or None
+    return Explanation(title="Purge refused", summary=f"Not purged: {event.reason}", detail=detail)
+
+
+@explains(retention.ErasureOrdered)
+def erasure_ordered(event: retention.ErasureOrdered) -> Explanation:
+    """Say what goes, on which ground; not of whom."""
+    streams = amount(len(event.spans), "stream")
+    return Explanation(
+        title="Erasure ordered",
+        summary=f"{amount(event.events, 'payload')} of {streams} go, on the ground: {event.ground}",
+        detail=f"Subject, as HMAC-SHA-256: {event.subject}",
+    )
+
+
+@explains(retention.ErasureDone)
+def erasure_done(event: retention.ErasureDone) -> Explanation:
+    """Say that it is done."""
+    return Explanation(
+        title="Erased", summary=f"{amount(event.events, 'payload')} erased", detail=_copies(event.copies)
+    )
+
+
+@explains(retention.ErasureRefused)
+def erasure_refused(event: retention.ErasureRefused) -> Explanation:
+    """Say what forbade it."""
+    return Explanation(title="Erasure refused", summary=f"Not erased: {event.reason}")
+
+
+def _copies(counts: dict[str, int]) -> str | None:
+    return "\n".join(f"{name}: {count:,}" for name, count in counts.items()) or None

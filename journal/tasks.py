@@ -12,7 +12,7 @@ from django.db import transaction
 
 from journal.ingest import jobs as imports
 from journal.ingest import span_settler
-from journal.runtime import bisects, job_process, rebuilds, regrade, schedules
+from journal.runtime import bisects, job_process, rebuilds, regrade, schedules, withdrawal_jobs
 from journal.runtime import job as jobs
 from journal.runtime.aside import Aside
 from journal.runtime.projection import catch_up_all
@@ -96,6 +96,16 @@ _TASKS: Final[dict[str, Any]] = {
 def runs(kind: str, task: Any) -> None:
     """Let a task of another app run the jobs of a kind: it is woken when one is submitted, and again by `reap`."""
     _TASKS[kind] = _others[kind] = task
+
+
+@shared_task(name="journal.tasks.run_withdrawal")
+def run_withdrawal(job_id: str) -> None:
+    """Purge or erase."""
+    withdrawal_jobs.run(job_id)
+
+
+runs(withdrawal_jobs.PURGE, run_withdrawal)
+runs(withdrawal_jobs.ERASE, run_withdrawal)
 
 
 def wake(job_id: str, *, kind: str) -> None:

@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 import structlog
 from csp.middleware import CSPMiddleware
 from django.core.exceptions import DisallowedHost, PermissionDenied
+from django.http import Http404
 from uuid_utils.compat import uuid7
 
-from nagare_web import telemetry
+from journal.runtime.purged import purge_of
+from nagare_web import telemetry, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from django.http import HttpRequest, HttpResponseBase
+    from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
     GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -154,3 +156,26 @@ def declares_permission(view: Callable[..., object]) -> bool:
     """Tell whether a view callable, or the class it was made from, has a `nagare_permission`."""
     candidates = (view, getattr(view, "view_class", None), getattr(view, "cls", None))
     return any(getattr(candidate, "nagare_permission", None) is not None for candidate in candidates)
+
+
+class GoneOnceItWasThere:
+    """Where a page finds no run because it was purged, say so with 410 and the policy's name.
+
+    It comes after the view, which has found out who asks and in which project. A page that finds its run pays nothing.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Take a 404 of a run's page for what it is."""
+        project = getattr(request, "project", None)
+        stream = request.resolver_match.kwargs.get("stream") if request.resolver_match else None
+        if not isinstance(exception, Http404) or project is None or not stream:
+            return None
+        purged = purge_of(project.slug, stream.replace("\x00", ""))
+        return views.gone(request, str(purged)) if purged is not None else None

@@ -63,6 +63,7 @@ MIDDLEWARE = [
     "explorer.preferences.ReadersTimeZone",
     "journal.access.watching.AccessLog",
     "nagare_web.middleware.DenyByDefault",
+    "nagare_web.middleware.GoneOnceItWasThere",
 ]
 
 ROOT_URLCONF = "nagare_web.urls"

@@ -48,6 +48,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page(request, 404)
 
 
+def gone(request: HttpRequest, reason: str) -> HttpResponse:
+    """Say that a run was purged, and by which policy."""
+    return _page(request, 410, reason=reason)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Say that the fault is ours, and where to look for it."""
     return _page(request, 500)

@@ -44,6 +44,7 @@ def _uses_the_database(item: pytest.Item) -> bool:
 def _flush_past_the_triggers() -> Any:
     """Let Django empty the tables after a test that commits: the journal's triggers refuse that, as they should."""
     append_only = import_module("journal.migrations.0002_append_only")
+    withdrawn = import_module("journal.migrations.0110_withdrawn")
     flush = BaseDatabaseOperations.execute_sql_flush
 
     def flush_without(self: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
@@ -52,6 +53,7 @@ def _flush_past_the_triggers() -> Any:
         flush(self, sql_list)
         with self.connection.schema_editor() as editor:
             append_only._add(None, editor)
+            withdrawn._apply(None, editor)
 
     patch = pytest.MonkeyPatch()
     patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_without)

@@ -35,6 +35,7 @@ PASS, FAIL, UNKNOWN = "PASS", "FAIL", "????"
 REQUIRED = ("manifest.json", "events.jsonl", "proofs.json", "checkpoint.txt", "previous-checkpoint.txt", "keys.txt")
 MOST_BYTES = 2 * 1024**3
 SUBJECT_KEY = re.compile(rb'"\$enc":\{"k":"([0-9A-Za-z._-]{1,64})"')
+WITHDRAWN = re.compile(rb'\{"\$withdrawn":\{"sha256":"([0-9a-f]{64})"')
 EXACT = 2**53
 MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
 
@@ -118,9 +119,7 @@ def check_signature(raw):
     signature = cms[slice(*next(one for one in signer if one[0] == 0x04)[2:])]
     digest = hashlib.sha256(raw[:length] + raw[rest:]).digest()
     named = [inner(cms, *one[2:]) for one in inner(cms, *attributes[2:])]
-    said = [
-        cms[slice(*inner(cms, *value[2:])[0][2:])] for oid, value in named if cms[oid[2] : oid[3]] == MESSAGE_DIGEST
-    ]
+    said = [cms[slice(*inner(cms, *value[2:])[0][2:])] for oid, value in named if cms[oid[2] : oid[3]] == MESSAGE_DIGEST]
     if said != [digest]: raise Bad("the PDF was changed since it was signed")
     message, key = b"\x31" + cms[attributes[1] + 1 : attributes[3]], known.public_key()
     how = [padding.PKCS1v15(), hashes.SHA256()] if isinstance(key, rsa.RSAPublicKey) else [ec.ECDSA(hashes.SHA256())]
@@ -165,8 +164,7 @@ def note_of(raw):
         if dash != "\u2014": raise Bad("a line of it is no signature")
         blob = unbase64(encoded, "a signature")
         signatures.setdefault((name, blob[:4].hex()), blob[4:])
-    head = {"origin": lines[0], "size": int(lines[1]), "root": unbase64(lines[2], "the root")}
-    return text + "\n", head, signatures
+    return text + "\n", {"origin": lines[0], "size": int(lines[1]), "root": unbase64(lines[2], "the root")}, signatures
 
 def is_signed(text, signatures, key):
     """Whether the key signed the text; a wrong signature under its name and id is worse than none."""
@@ -186,19 +184,16 @@ def check_checkpoint(files, manifest, keys, witnesses, quorum):
     """The checkpoint is signed by a key that was given from elsewhere, and is the manifest's."""
     text, head, signatures = note_of(files["checkpoint.txt"])
     said = manifest["log"]
-    if (head["origin"], head["size"]) != (said["origin"], said["size"]):
-        raise Bad("it is of another log or size than the manifest says")
+    if (head["origin"], head["size"]) != (said["origin"], said["size"]): raise Bad("it is of another log or size than the manifest says")
     says = f"{head['size']:,} events of {head['origin']}, root {head['root'].hex()[:16]}"
     if not keys:
         offered = [key_of(line) for line in files["keys.txt"].decode().splitlines() if line.strip()]
         signed = [key for key in offered if is_signed(text, signatures, key)]
         prints = ", ".join(hashlib.sha256(key["line"].encode()).hexdigest() for key in signed) or "none of its own keys"
         raise Unknown(f"{says}; no key was given, so nobody knows whose it is. Signed by SHA-256 {prints}")
-    if not any(is_signed(text, signatures, key) for key in keys if key["kind"] == 1):
-        raise Bad(f"{says}; it is not signed by a key that was given")
+    if not any(is_signed(text, signatures, key) for key in keys if key["kind"] == 1): raise Bad(f"{says}; it is not signed by a key that was given")
     cosigned = [key["name"] for key in witnesses if is_signed(text, signatures, key)]
-    if len(cosigned) < quorum:
-        raise Bad(f"{says}; {len(cosigned)} of the {quorum} witnesses that were asked for have signed it")
+    if len(cosigned) < quorum: raise Bad(f"{says}; {len(cosigned)} of the {quorum} witnesses that were asked for have signed it")
     return says + (f", witnessed by {', '.join(cosigned)}" if cosigned else "")
 
 def sides(at, last, steps):
@@ -246,13 +241,17 @@ def stored(event, name):
     if f"{name}_raw" in event: return event[f"{name}_raw"].encode()
     return unbase64(event.get(f"{name}_raw_b64"), f"{name}_raw_b64")
 
+def digest(raw):
+    gone = WITHDRAWN.match(raw)  # purged or erased: the digest of what stood there is left
+    return gone[1].decode() if gone else hashlib.sha256(raw).hexdigest()
+
 def leaf_of(event):
     """Return an event's leaf hash: of the envelope that names it and the digests of its recorded bytes."""
     data, metadata = stored(event, "data"), stored(event, "metadata")
     keys = sorted({key.decode() for raw in (data, metadata) for key in SUBJECT_KEY.findall(raw)})
     envelope = {name: event[name] for name in ("project", "stream", "version", "type", "schema", "recorded_at")}
     envelope |= {"v": 1, "event_id": event["id"], "subject_keys": event.get("subject_keys", keys)}
-    envelope |= {"data_sha256": hashlib.sha256(data).hexdigest(), "meta_sha256": hashlib.sha256(metadata).hexdigest()}
+    envelope |= {"data_sha256": digest(data), "meta_sha256": digest(metadata)}
     entry = json.dumps(envelope, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     return sha256(b"\x00" + entry)
 
@@ -278,7 +277,9 @@ def check_events(events, head, proofs):
                 raise Bad(f"{who} shows another {name} than was recorded")
         if event["log_index"] <= before: raise Bad(f"{who} stands out of order")
         before = event["log_index"]
-    return f"{len(events):,} events are as they were sealed, each with its proof, in the journal's order"
+    gone = sum(bool(WITHDRAWN.match(stored(event, "data"))) for event in events)
+    words = f"{len(events):,} events are as they were sealed, each with its proof, in the journal's order"
+    return words + (f"; the payloads of {gone:,} were purged or erased since: their digests stay" if gone else "")
 
 def check_streams(events, manifest):
     """No version is missing of any stream, but those that the manifest names with a reason."""

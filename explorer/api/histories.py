@@ -12,6 +12,7 @@ from journal.api.answers import answer
 from journal.api.asked import Asked
 from journal.api.base import ApiRequest, ApiView, operation
 from journal.runtime.comparing import comparison_answer
+from journal.runtime.purged import check_standing
 from journal.runtime.whatif import what_if_answer
 from journal.store import get_store
 
@@ -82,12 +83,14 @@ class WhatIf(msgspec.Struct, kw_only=True):
 class Compare(ApiView):
     """Two runs compared."""
 
-    @operation(needs=Permission.READ, tag=TAG, asked=CompareAsked, answers={200: Comparison}, refusals=(400, 404))
+    @operation(needs=Permission.READ, tag=TAG, asked=CompareAsked, answers={200: Comparison}, refusals=(400, 404, 410))
     def get(self, request: ApiRequest, stream: str, *, asked: CompareAsked) -> HttpResponseBase:
         """Compare a run with another one.
 
         What both did, where they part first, how their states differ there, and what it cost from there on.
         """
+        check_standing(request.project, stream)
+        check_standing(request.project, asked.other.partition("@")[0])
         return answer(comparison_answer(get_store(request.project), stream, asked.other))
 
 
@@ -99,11 +102,12 @@ class AskWhatIf(ApiView):
         tag=TAG,
         body=NewWhatIf,
         answers={200: WhatIf},
-        refusals=(400, 404, 413, 415, 422),
+        refusals=(400, 404, 410, 413, 415, 422),
     )
     def post(self, request: ApiRequest, stream: str, *, asked: Asked, body: NewWhatIf) -> HttpResponseBase:
         """Ask what a run's state and rules would be with edits.
 
         Nothing is written, and the model is not run again: events behind an edit stay as they were recorded.
         """
+        check_standing(request.project, stream)
         return answer(what_if_answer(get_store(request.project), stream, msgspec.to_builtins(body)))

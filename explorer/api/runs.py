@@ -26,6 +26,7 @@ from journal.api.streaming import streamed
 from journal.domain import codec
 from journal.errors import StreamNotFound
 from journal.exports.documents import diff_document, explained_all, state_document
+from journal.runtime.purged import check_standing
 from journal.runtime.repository import repository
 from journal.store import get_store, lineage
 
@@ -124,7 +125,7 @@ def _listed(project: str, given: RunsAsked) -> tuple[list[RunSummary], str]:
 class OneRun(ApiView):
     """One run."""
 
-    @operation(needs=Permission.READ, tag=TAG, answers={200: Run}, refusals=(404,))
+    @operation(needs=Permission.READ, tag=TAG, answers={200: Run}, refusals=(404, 410))
     def get(self, request: ApiRequest, stream: str, *, asked: Asked) -> HttpResponseBase:
         """Read what lists show of a run."""
         return answer(run_document(_run(request.project, stream)))
@@ -133,10 +134,13 @@ class OneRun(ApiView):
 class State(ApiView):
     """A run's state."""
 
-    @operation(needs=Permission.READ, tag=TAG, asked=StateAsked, answers={200: documents.State}, refusals=(400, 404))
+    @operation(
+        needs=Permission.READ, tag=TAG, asked=StateAsked, answers={200: documents.State}, refusals=(400, 404, 410)
+    )
     def get(self, request: ApiRequest, stream: str, *, asked: StateAsked) -> HttpResponseBase:
         """Read the state after a version, and which event set each leaf of it."""
         states = repository(request.project)
+        check_standing(request.project, stream)
         state = states.load(stream) if asked.version is None else states.load_at_version(stream, asked.version)
         return answer(state_document(state))
 
@@ -145,13 +149,18 @@ class Explain(ApiView):
     """A run in prose."""
 
     @operation(
-        needs=Permission.READ, tag=TAG, asked=ExplainAsked, answers={200: documents.Explanations}, refusals=(400, 404)
+        needs=Permission.READ,
+        tag=TAG,
+        asked=ExplainAsked,
+        answers={200: documents.Explanations},
+        refusals=(400, 404, 410),
     )
     def get(self, request: ApiRequest, stream: str, *, asked: ExplainAsked) -> HttpResponseBase:
         """Read what happened in plain words, an event at a time."""
         store = get_store(request.project)
         if not store.stream_version(stream):
             raise StreamNotFound(stream=stream, project=request.project)
+        check_standing(request.project, stream)
         events = store.read_stream(stream, after=asked.after, until=asked.until)
         pieces = _explained(stream, (codec.encode(told) for told in explained_all(events)))
         return streamed(request.django, pieces, content_type="application/json")
@@ -169,9 +178,10 @@ def _explained(stream: str, told: Iterator[bytes]) -> Iterator[bytes]:
 class Diff(ApiView):
     """What changed in a run's state."""
 
-    @operation(needs=Permission.READ, tag=TAG, asked=DiffAsked, answers={200: documents.Diff}, refusals=(400, 404))
+    @operation(needs=Permission.READ, tag=TAG, asked=DiffAsked, answers={200: documents.Diff}, refusals=(400, 404, 410))
     def get(self, request: ApiRequest, stream: str, *, asked: DiffAsked) -> HttpResponseBase:
         """Compare the states after two versions; each change names the event that made it."""
+        check_standing(request.project, stream)
         states = repository(request.project)
         before = states.load_at_version(stream, asked.since)
         after = states.load_at_version(stream, asked.until)
@@ -181,7 +191,7 @@ class Diff(ApiView):
 class CauseGraph(ApiView):
     """Causes and effects in a run."""
 
-    @operation(needs=Permission.READ, tag=TAG, asked=GraphAsked, answers={200: Graph}, refusals=(400, 404))
+    @operation(needs=Permission.READ, tag=TAG, asked=GraphAsked, answers={200: Graph}, refusals=(400, 404, 410))
     def get(self, request: ApiRequest, stream: str, *, asked: GraphAsked) -> HttpResponseBase:
         """Read the events of a run and every link that begins or ends at one of them, also from and to other runs."""
         settle("causes")
@@ -211,9 +221,11 @@ def _run(project: str, stream: str) -> RunSummary:
 
     Raises:
         StreamNotFound: there is none.
+        RunPurged: nothing is left of it.
     """
     found = run_of(project, stream)
     if found is None and get_store(project).stream_version(stream):
+        check_standing(project, stream)
         settle("explorer")
         found = run_of(project, stream)
     if found is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from explorer import timelines
 from explorer.drawings import minimap_of
 from explorer.layout import Minimap
 from explorer.models import EventLine, RunSummary
@@ -195,6 +196,8 @@ def _inspector(project: str, address: Address, version: int) -> Inspector | None
     )
     if cursor is None:
         return None
+    if timelines.is_stale(project, address.stream, cursor.run.pk):
+        return _inspector(project, address, version)
     run, line, lines = cursor.run, cursor.line, list(cursor.lines)
     causes = run_causes.causes_of(cursor, address)
     step = _step(cursor, causes, address.scrub)

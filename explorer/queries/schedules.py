@@ -45,6 +45,8 @@ class Draft:
         """Return what the job is given."""
         if self.kind == "rebuild":
             return {"projection": self.projection}
+        if self.kind == "purge":
+            return {}
         return {name: value for name, value in (("rule", self.rule), ("query", self.query)) if value}
 
 
@@ -139,6 +141,8 @@ def _what(known: Scheduled) -> str:
     arguments = known.arguments
     if known.kind == "rebuild":
         return f"rebuild {arguments.get('projection', '')}"
+    if known.kind == "purge":
+        return "purge what is past the retention policy’s ceiling"
     words = f"re-grade by {arguments.get('rule', '')}" if known.kind == "regrade" else known.kind
     return f"{words}, runs matching {arguments['query']}" if arguments.get("query") else words
 

@@ -12,6 +12,7 @@ from explorer.models import SEARCH, SearchText
 from explorer.search import Document, get_index
 from explorer.search.text import content_of
 from journal.domain.event import RecordedEvent
+from journal.domain.withdrawn import is_withdrawn
 from journal.runtime import read_model
 from journal.runtime.projection import projects
 
@@ -27,7 +28,8 @@ class Search:
 
     def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
         """Index what the events say; one that says nothing has no row."""
-        documents = [document for document in map(_document, events) if document.text]
+        documents = [_document(event) for event in events if not is_withdrawn(event.data)]
+        documents = [document for document in documents if document.text]
         get_index().add(documents, generation=generation)
 
     def discard(self, *, below: int, keep: Collection[int]) -> None:

@@ -18,7 +18,9 @@ from django.http import Http404, HttpResponse
 from journal import errors
 from journal.api import refusals
 from journal.domain import codec
+from journal.runtime.erasing import NothingOf
 from journal.runtime.log_rows import NotSealed
+from journal.runtime.retention import Held, HoldNotFound, RetentionRefused
 from journal.runtime.selecting import QueryRefused
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -45,6 +47,7 @@ KINDS: Final[dict[type[errors.JournalError], Kind]] = {
     errors.StreamNotFound: Kind(404, "No such stream"),
     errors.EventNotFound: Kind(404, "No such event"),
     errors.VersionNotFound: Kind(404, "The stream does not reach that version"),
+    errors.RunPurged: Kind(410, "The run was purged"),
     errors.RuleNotFound: Kind(404, "No such rule"),
     errors.RuleRaised: Kind(422, "The rule itself went wrong"),
     errors.NotPermitted: Kind(403, "Not permitted"),
@@ -53,6 +56,10 @@ KINDS: Final[dict[type[errors.JournalError], Kind]] = {
     QueryRefused: Kind(400, "The query cannot be asked"),
     errors.ExportRefused: Kind(422, "The format has no place for this stream"),
     errors.ConfigurationRefused: Kind(500, "The installation is configured wrongly"),
+    RetentionRefused: Kind(422, "Retention forbids it"),
+    Held: Kind(409, "It is held"),
+    HoldNotFound: Kind(404, "No such hold"),
+    NothingOf: Kind(404, "Nothing is held of that subject"),
     NotSealed: Kind(409, "Not under a signed checkpoint yet"),
     refusals.NotSignedIn: Kind(401, "Not signed in"),
     refusals.NoSuchThing: Kind(404, "No such thing"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from journal.api import events, lineage, proofs, rules, work
+from journal.api import events, lineage, proofs, retention, rules, work
 
 urlpatterns = [
     path("streams/<str:stream>/events", events.StreamEvents.as_view(), name="stream"),
@@ -22,4 +22,11 @@ urlpatterns = [
     path("projections", work.Projections.as_view(), name="projections"),
     path("projections/<str:name>/rebuild", work.Rebuild.as_view(), name="rebuild"),
     path("status", work.Status.as_view(), name="status"),
+    path("retention", retention.Policy.as_view(), name="retention"),
+    path("holds", retention.HoldList.as_view(), name="holds"),
+    path("holds/<str:hold_id>/release", retention.ReleaseHold.as_view(), name="hold_release"),
+    path("purges", retention.Purges.as_view(), name="purges"),
+    path("erasures", retention.ErasureList.as_view(), name="erasures"),
+    path("erasures/<str:erasure_id>/certificate", retention.Certificate.as_view(), name="certificate"),
+    path("erasures/<str:erasure_id>/certificate.txt", retention.CertificateText.as_view(), name="certificate_text"),
 ]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from journal.domain.event import RecordedEvent
+from journal.domain.withdrawn import BEGINNING, Mark, mark_of
 
 S = TypeVar("S", bound=type[msgspec.Struct])
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -24,6 +25,12 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     schema: int
     data: dict[str, Any]
     reason: str
+
+
+class Withdrawn(Unknown, frozen=True, kw_only=True):
+    """An event whose payload was purged or erased. Whatever takes no notice of these takes it for unknown."""
+
+    mark: Mark
 
 
 class Both(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +97,13 @@ class Catalog:
         return tuple(self._structs)
 
     def decode(self, event: RecordedEvent) -> Any:
-        """Return the event's Struct at the newest schema, or `Unknown`."""
+        """Return the event's Struct at the newest schema; `Unknown`, or `Withdrawn` where its payload is gone."""
         return self.read(event.type, event.schema, event.data)
 
     def read(self, name: str, schema: int, data: bytes) -> Any:
         """Return the Struct of an event that need not be recorded yet. See `decode`."""
+        if data.startswith(BEGINNING) and (mark := mark_of(data)) is not None:
+            return Withdrawn(type=name, schema=schema, data={}, reason=f"its payload was {mark.words}", mark=mark)
         known = self._structs.get(name)
         if known is None:
             return _unknown(name, schema, data, "this type is not in the catalog")

@@ -17,6 +17,7 @@ from journal.domain.catalog import catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.lazy import lazy
 from journal.domain.text import parsed
+from journal.domain.withdrawn import mark_on
 
 Lookup = Callable[[str, str], Any]
 I = TypeVar("I", bound="type[Invariant]")  # noqa: E741 - reads as what it stands for
@@ -175,8 +176,16 @@ def raised(error: Exception) -> Raised:
     return Raised(f"{type(error).__name__}: {error}")
 
 
+def withheld(event: RecordedEvent) -> Raised | None:
+    """Return the judgement on an event whose payload is gone: that nothing can be said. None where it is there."""
+    mark = mark_on(event)
+    return None if mark is None else Raised(f"its payload was {mark.words}: nothing can be said of it")
+
+
 def judge(evaluator: Evaluator, ctx: Context) -> Judgement:
     """Return the verdict; an error of the rule, or an answer that is no verdict, is told as such and is no failure."""
+    if (nothing := withheld(ctx.event)) is not None:
+        return nothing
     try:
         verdict: object = evaluator.step(ctx)
     except Exception as error:  # noqa: BLE001 - a rule of another app must not end the fold of all others

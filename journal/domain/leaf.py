@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from hashlib import sha256
 from typing import Final
 
 import msgspec
 
 from journal.domain.event import RecordedEvent, instant
 from journal.domain.merkle import leaf_hash
+from journal.domain.withdrawn import digest_of, mark_of
 
 FORMAT: Final = 1
 _SUBJECT_KEY: Final = re.compile(rb'"\$enc":\{"k":"([0-9A-Za-z._-]{1,64})"')
@@ -48,7 +48,10 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leaf_of(event: RecordedEvent) -> Leaf:
-    """Return an event's leaf. It stands on the stored bytes, whatever encryption or order of keys these have."""
+    """Return an event's leaf. It stands on the stored bytes, whatever encryption or order of keys these have.
+
+    Where the payload was purged or erased, it stands on the digests that are left of it.
+    """
     return Leaf(
         project=event.project,
         stream=event.stream,
@@ -57,12 +60,20 @@ def leaf_of(event: RecordedEvent) -> Leaf:
         schema=event.schema,
         recorded_at=instant(event.recorded_at),
         event_id=event.id,
-        data_sha256=sha256(event.data).hexdigest(),
-        meta_sha256=sha256(event.metadata).hexdigest(),
+        data_sha256=digest_of(event.data),
+        meta_sha256=digest_of(event.metadata),
         subject_keys=subject_keys(event.data, event.metadata),
     )
 
 
 def subject_keys(*payloads: bytes) -> tuple[str, ...]:
-    """Return the ids of the keys that encrypted fields of these payloads name, each once, in order."""
-    return tuple(sorted({key.decode() for payload in payloads for key in _SUBJECT_KEY.findall(payload)}))
+    """Return the ids of the keys that encrypted fields of these payloads name, each once, in order.
+
+    Of a payload that was withdrawn, its mark says which it named.
+    """
+    return tuple(sorted({key for payload in payloads for key in _keys_in(payload)}))
+
+
+def _keys_in(payload: bytes) -> tuple[str, ...]:
+    mark = mark_of(payload)
+    return mark.keys if mark is not None else tuple(key.decode() for key in _SUBJECT_KEY.findall(payload))

@@ -16,7 +16,7 @@ import msgspec
 
 from journal.domain import agent_run as run
 from journal.domain import aggregate
-from journal.domain.catalog import Unknown, catalog
+from journal.domain.catalog import Unknown, Withdrawn, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.text import clip, parsed, plain, size_bytes
 
@@ -28,6 +28,10 @@ _ENDED = frozenset({"success", "failure", "error", "aborted"})
 _LEAVES = frozenset(
     ("stream", "version", "status", "agent", "model", "prompt", "source", "parent_run", "reason", "tools", "totals")
 ) | {"failures"}
+_COUNTED = {"model_responded": "decisions", "reasoned": "tool_calls", "tool_failed": "tool_errors"}
+_STATUS_BY_TYPE = {"started": "running", "answered": "answered", "aborted": "aborted"}
+"""What an event says by its type alone, when its payload was purged or erased."""
+
 _TOTALS = ("decisions", "tool_calls", "tool_errors", "input_tokens", "output_tokens", "cost_usd", "duration_ms")
 
 
@@ -231,6 +235,8 @@ class RunState:
                 self._set_known("reason", event.reason)
             case run.Graded():
                 self._grade(event)
+            case Withdrawn():
+                self._miss(event)
             case run.Annotated() | Unknown():
                 pass
 
@@ -346,6 +352,15 @@ class RunState:
         if by is not None:
             self._set(f"totals/{name}", (self._leaves.get(f"totals/{name}", (None, 0))[0] or 0) + by)
 
+    def _miss(self, event: Withdrawn) -> None:
+        """Count an event whose payload is gone. Its type still says what happened, if not what it was about."""
+        self._set(f"withdrawn/{event.mark.kind}", (self._leaf(f"withdrawn/{event.mark.kind}") or 0) + 1)
+        name = event.type.removeprefix(f"{run.CATEGORY}.")
+        if name in _COUNTED:
+            self._count(_COUNTED[name], 1)
+        if name in _STATUS_BY_TYPE:
+            self._set_known("status", _STATUS_BY_TYPE[name])
+
     def _set(self, name: str, value: Any) -> None:
         self._leaves[name] = (value, self.version)
 
@@ -410,7 +425,13 @@ class RunState:
             "grades": self._grades,
             "totals": {name: self._total(name) for name in _TOTALS},
             "context": self.context,
+            **self._withdrawn(),
         }
+
+    def _withdrawn(self) -> dict[str, Any]:
+        """Say how many events were purged or erased; nothing where none was, as in nearly all runs."""
+        counts = {kind: count for kind in ("purged", "erased") if (count := self._leaf(f"withdrawn/{kind}"))}
+        return {"withdrawn": counts} if counts else {}
 
     def summary(self) -> dict[str, Any]:
         """Return the few values a list of runs shows, without building the whole state."""

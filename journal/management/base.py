@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
@@ -65,6 +66,14 @@ def moment(text: str) -> datetime:
     """Return an ISO 8601 moment; one without a zone is UTC."""
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def operator() -> str:
+    """Return who runs a command, as events name them: the machine's name for its user."""
+    try:
+        return f"operator:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"operator:{os.getuid()}"
 
 
 def wrong_usage(message: str) -> CommandError:

@@ -20,6 +20,7 @@ from journal.runtime import job as jobs
 from journal.runtime import job_process, lookups, saved_rules
 from journal.runtime.grading import bisect_journal, bisect_stream
 from journal.runtime.grading_json import range_as_json, run_as_json
+from journal.runtime.purged import check_standing
 from journal.runtime.regrade_plan import state_code
 from journal.runtime.rule_process import rule_process
 from journal.store import EventStore, get_store
@@ -84,6 +85,7 @@ def submit(  # noqa: PLR0913 - a scope is what it is
     Raises:
         RuleNotFound: there is no such rule or version.
         StreamNotFound: the stream has no events.
+        RunPurged: nothing is left of it.
         BisectRefused: a stream and a range are given.
         ProjectRefused: there is no such project.
     """
@@ -94,6 +96,8 @@ def submit(  # noqa: PLR0913 - a scope is what it is
     newest = store.stream_version(stream) if stream is not None else None
     if stream is not None and not newest:
         raise StreamNotFound(stream=stream, project=project)
+    if stream is not None:
+        check_standing(project, stream)
     asked = Definition(
         rule=record.name,
         rule_version=record.version,

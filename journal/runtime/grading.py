@@ -31,6 +31,7 @@ from journal.domain.invariant import (
     judge,
     no_lookup,
     raised,
+    withheld,
 )
 from journal.domain.judging import Fold, Recorded
 from journal.domain.rule import AT_ONCE, SavedRule
@@ -211,6 +212,10 @@ class _Batch:
     def add(self, grader: Grader, ctx: Context) -> None:
         """Ask about an event together with others."""
         assert self._saved is not None  # noqa: S101 - only a saved rule is asked later
+        if (nothing := withheld(ctx.event)) is not None:
+            self.flush()
+            self.settle(grader, ctx.event, ctx.call, nothing)
+            return
         try:
             asked = self._saved.asked(ctx)
         except Exception as error:  # noqa: BLE001 - data that nobody can write down again must not end the others

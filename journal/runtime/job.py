@@ -98,6 +98,13 @@ def newest(kind: str, *, project: str, limit: int) -> list[Job]:
     return list(Job.objects.filter(kind=kind, project_id=project).order_by("-created_at", "-id")[:limit])
 
 
+def withdraw(job: Job, *, arguments: Any, words: str) -> None:
+    """Say in a job's row that what came of it was deleted, in place of the result."""
+    Job.objects.filter(id=job.id).update(
+        arguments=arguments, result={"withdrawn": words}, error="", status="cancelled", finished_at=Now()
+    )
+
+
 def resume(job_id: str) -> bool:
     """Queue a job again that was cancelled or failed; it goes on from what its row says. Returns whether it had."""
     return bool(

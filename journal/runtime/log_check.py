@@ -19,6 +19,9 @@ from journal.domain.leaf import leaf_of
 from journal.domain.merkle import TILE_WIDTH, Frontier
 from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint
 from journal.domain.proof import ProofRefused, check_consistency
+from journal.domain.retention import Order, PurgeOrdered, order_of, policy_name
+from journal.domain.text import amount
+from journal.domain.withdrawn import is_withdrawn, mark_on
 from journal.models import EventRow, Log, LogHead, StreamRow
 from journal.runtime import log_heads, log_keys, log_rows
 from journal.store import get_store
@@ -96,6 +99,7 @@ def _events(log: Log) -> Iterator[Check]:
     heads = LogHead.objects.filter(log=log).order_by("size").values_list("size", "root").iterator(chunk_size=2_000)
     due = next(heads, None)
     frontier, wrong = Frontier(), None
+    missing = _Withdrawn(log.project)
     events = _sealed_events(log)
     leaves = log_rows.leaves(log)
     for index, leaf in enumerate(leaves):
@@ -104,6 +108,7 @@ def _events(log: Log) -> Iterator[Check]:
             words = "; ".join([_what_is_wrong(log, index, event), *_holes(log)])
             yield Check(name="events", is_good=False, words=words)
             return
+        missing.look_at(event)
         frontier.add(leaf)
         if due is not None and frontier.size == due[0]:
             if frontier.root != bytes(due[1]):
@@ -123,7 +128,53 @@ def _events(log: Log) -> Iterator[Check]:
         yield Check(name="tree", is_good=False, words=f"the leaves do not give the root signed at {wrong:,} events")
         return
     yield Check(name="events", is_good=True, words=f"all {log.size:,} sealed events are there, as they were sealed")
+    yield from missing.checks()
     yield Check(name="tree", is_good=due is None, words="the leaves give every signed root")
+
+
+class _Withdrawn:
+    """The payloads that are gone: each has to be one that an order in the journal names."""
+
+    def __init__(self, project: str) -> None:
+        self._store = get_store(project)
+        self._orders: dict[str, tuple[Order | None, RecordedEvent | None]] = {}
+        self._counts: dict[str, int] = {}
+        self._unordered: RecordedEvent | None = None
+
+    def look_at(self, event: RecordedEvent) -> None:
+        """Take note of an event whose payload is gone."""
+        mark = mark_on(event)
+        if mark is None and not is_withdrawn(event.metadata):
+            return
+        order = self._order(mark.act)[0] if mark is not None else None
+        spans = order.spans if order is not None else ()
+        if mark is None or not any(span.stream == event.stream and span.holds(event.version) for span in spans):
+            self._unordered = self._unordered or event
+            return
+        self._counts[mark.act] = self._counts.get(mark.act, 0) + 1
+
+    def checks(self) -> Iterator[Check]:
+        """Yield a line for each order, or the first payload that is gone without one."""
+        if self._unordered is not None:
+            words = f"{_named(self._unordered)} has lost its payload, and no order in the journal says so"
+            yield Check(name="payloads", is_good=False, words=words)
+            return
+        for act, count in self._counts.items():
+            yield Check(name="payloads", is_good=True, words=self._words(act, count))
+
+    def _order(self, act: str) -> tuple[Order | None, RecordedEvent | None]:
+        if act not in self._orders:
+            event = self._store.events([act]).get(act)
+            self._orders[act] = (order_of(event) if event is not None else None, event)
+        return self._orders[act]
+
+    def _words(self, act: str, count: int) -> str:
+        order, event = self._order(act)
+        at = f"{event.recorded_at:%Y-%m-%d %H:%M} UTC" if event is not None else "an unknown time"
+        payloads = amount(count, "payload")
+        if isinstance(order, PurgeOrdered):
+            return f"{payloads} purged under {policy_name(order.policy)} at {at} (order {act})"
+        return f"{payloads} erased at {at} under request {act.rpartition('-')[2]} (order {act})"
 
 
 def _sealed_events(log: Log) -> Iterator[RecordedEvent]:

@@ -13,6 +13,7 @@ from uuid_utils import uuid7
 from journal.domain.codec import check_object, is_plain
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ANY_VERSION, ExpectedVersion, checked
+from journal.domain.withdrawn import digest_of, is_withdrawn
 from journal.errors import EventIdReused, PayloadRefused, WrongExpectedVersion
 from journal.store.redacting import is_alike
 
@@ -49,6 +50,7 @@ def _is_as_usual(event: EventData) -> bool:
         and (event.occurred_at is None or event.occurred_at.tzinfo is UTC)
         and is_plain(event.data)
         and is_plain(event.metadata)
+        and not (is_withdrawn(event.data) or is_withdrawn(event.metadata))
     )
 
 
@@ -62,6 +64,12 @@ def _examined(event: EventData, at: int, now: datetime) -> EventData:
         raise PayloadRefused(what=what, reason="its type is not a name", way_out="use letters, digits and . _ : / -")
     check_object(event.data, what=f"{what}: data")
     check_object(event.metadata, what=f"{what}: metadata")
+    if is_withdrawn(event.data) or is_withdrawn(event.metadata):
+        raise PayloadRefused(
+            what=what,
+            reason="it is the mark of a payload that was purged or erased, which only purging and erasing leave",
+            way_out="leave the event out: there is nothing in it any more",
+        )
     if event.occurred_at is not None and event.occurred_at.tzinfo is None:
         raise PayloadRefused(what=what, reason="occurred_at has no time zone", way_out="give it in UTC")
     event_id = None if event.id is None else _identity(event.id, what)
@@ -110,5 +118,9 @@ def is_repeat(stream: str, events: Sequence[EventData], known: dict[str, Recorde
 
 
 def _same(before: RecordedEvent, stream: str, event: EventData) -> bool:
-    is_there = (before.stream, before.type, before.schema) == (stream, event.type, event.schema)
-    return is_there and is_alike(before.project, before.data, event.data)
+    """Return whether they say the same. A payload that was withdrawn is known by its digest: it does not come back."""
+    if (before.stream, before.type, before.schema) != (stream, event.type, event.schema):
+        return False
+    if is_withdrawn(before.data):
+        return digest_of(before.data) == digest_of(event.data)
+    return is_alike(before.project, before.data, event.data)

@@ -52,11 +52,13 @@ def heads(tmp_path: Path) -> Iterator[Heads]:
 def _rows_can_be_altered(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Take the append-only triggers away, as whoever owns the database can."""
     append_only = import_module("journal.migrations.0002_append_only")
+    withdrawn = import_module("journal.migrations.0110_withdrawn")
     with django_db_blocker.unblock(), connection.schema_editor() as editor:
         append_only._drop(None, editor)
     yield
     with django_db_blocker.unblock(), connection.schema_editor() as editor:
         append_only._add(None, editor)
+        withdrawn._apply(None, editor)
 
 
 def written(count: int, *, project: str = "default", stream: str = "run-1") -> None:

@@ -81,7 +81,9 @@ def statements() -> list[str]:
     store.versions_of("run-1")
     servers = import_module("journal.migrations.0003_servers")
     append_only = import_module("journal.migrations.0002_append_only")
-    return [*store.statements, *servers.STATEMENTS["microsoft"], *append_only.TRIGGERS["microsoft"].values()]
+    withdrawn = import_module("journal.migrations.0110_withdrawn").TRIGGERS["microsoft"].strip()
+    triggers = [*append_only.TRIGGERS["microsoft"].values(), withdrawn]
+    return [*store.statements, *servers.STATEMENTS["microsoft"], *triggers]
 
 
 @pytest.mark.parametrize("statement", sorted(set(statements())), ids=lambda sql: re.sub(r"\W+", " ", sql)[:50])

@@ -1,0 +1,184 @@
+"""Carrying out an order to purge or erase: payloads, then copies, then a word that it is done.
+
+An order that was interrupted is carried out again from the beginning; what is gone stays gone. The order of steps:
+
+1. The marks take the payloads' places, and the copies go.
+2. The journal says that it is done. Whoever follows it forgets then what it kept in memory.
+3. When every projection has come past that, the copies go once more: one that was made meanwhile, of what a process
+   had read before, is among them.
+4. The database gives up the pages that were freed, as far as it can.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+import msgspec
+import structlog
+
+from journal.domain import notes
+from journal.domain.event import RecordedEvent
+from journal.domain.retention import (
+    ERASURES,
+    PURGES,
+    ErasureDone,
+    ErasureOrdered,
+    Order,
+    PurgeDone,
+    Span,
+    naming,
+    order_of,
+    spans_of,
+)
+from journal.domain.stream import category
+from journal.domain.withdrawn import Kind, is_withdrawn
+from journal.errors import JournalError
+from journal.runtime import copies, projection
+from journal.runtime.copies import Gone
+from journal.runtime.retention import tell
+from journal.store import compacting, get_store, holdings
+from journal.store.compacting import Compacted
+from journal.store.withdrawing import withdraw
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+_DONE: Final = UUID("0d7d8c0e-53c5-5d0c-8f0e-9a3f6d2b4c11")
+_PATIENCE_S: Final = 20.0
+MOST_SPANS: Final = 2_000
+"""Streams in one order: an event of some hundred kilobytes."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an order. `events` is how many payloads it is about; `compacted` what the database gave up."""
+
+    order: str
+    events: int
+    copies: dict[str, int]
+    compacted: Compacted
+
+
+Beat = Callable[[int], None]
+
+
+def in_orders(spans: list[Span]) -> Iterator[list[Span]]:
+    """Yield spans in parts that an order takes."""
+    for start in range(0, len(spans), MOST_SPANS):
+        yield spans[start : start + MOST_SPANS]
+
+
+def carry_out(  # noqa: PLR0913 - an order, and how far to go with it
+    project: str, order_id: str, *, subject: str = "", by: str = "", beat: Beat = lambda _: None, compact: bool = True
+) -> Outcome:
+    """Carry an order out, whole. `subject` is who an erasure is about: the order itself does not say.
+
+    Raises:
+        LookupError: the event is no order.
+    """
+    event = get_store(project).event(order_id)
+    order = order_of(event)
+    if order is None:
+        raise LookupError(f"event {order_id} is no order to purge or erase")
+    gone, count = _withdraw(project, event, order, subject=subject, beat=beat)
+    cleared = copies.clear(gone)
+    _say(project, order, order_id, count, cleared, by=by)
+    _catch_up()
+    again = copies.clear(gone)
+    cleared = {name: max(cleared.get(name, 0), again.get(name, 0)) for name in {*cleared, *again}}
+    compacted = compacting.compact() if compact else Compacted(is_done=False, words="left for later")
+    log.info("withdrawn", order=order_id, kind=_kind(order), events=count)
+    return Outcome(order=order_id, events=count, copies=dict(sorted(cleared.items())), compacted=compacted)
+
+
+def _kind(order: Order) -> Kind:
+    return "erased" if isinstance(order, ErasureOrdered) else "purged"
+
+
+def _withdraw(project: str, event: RecordedEvent, order: Order, *, subject: str, beat: Beat) -> tuple[Gone, int]:
+    """Put the marks in the payloads' places, and return what is gone: also what an earlier attempt had done."""
+    store = get_store(project)
+    ids: set[str] = set()
+    whole: set[str] = set()
+    for span in order.spans:
+        listed = list(store.read_stream(span.stream))
+        theirs = [one for one in listed if span.holds(one.version)]
+        for done in withdraw(theirs, act=event.id, kind=_kind(order), at=event.recorded_at):
+            del done
+        ids.update(one.id for one in theirs)
+        if all(span.holds(one.version) or is_withdrawn(one.data) for one in listed):
+            whole.add(span.stream)
+        beat(len(ids))
+    mark = f"{_kind(order)} on {event.recorded_at:%Y-%m-%d} under request {event.id.rpartition('-')[2]}"
+    gone = Gone(
+        project=project,
+        order=event.id,
+        words=mark,
+        streams=frozenset(span.stream for span in order.spans),
+        whole=frozenset(whole),
+        event_ids=frozenset(ids),
+        subject=subject,
+    )
+    return gone, len(ids)
+
+
+def _say(  # noqa: PLR0913 - what is said
+    project: str, order: Order, order_id: str, count: int, cleared: dict[str, int], *, by: str
+) -> None:
+    done_id = str(uuid5(_DONE, order_id))
+    store = get_store(project)
+    if done_id in store.events([done_id]):
+        return
+    said: Any
+    if isinstance(order, ErasureOrdered):
+        stream, said = ERASURES, ErasureDone(order=order_id, events=count, copies=cleared)
+    else:
+        stream, said = PURGES, PurgeDone(order=order_id, events=count, copies=cleared)
+    tell(project, stream, said, by=by, event_id=done_id)
+
+
+def done_id_of(order_id: str) -> str:
+    """Return the id of the event that says an order was carried out."""
+    return str(uuid5(_DONE, order_id))
+
+
+def _catch_up() -> None:
+    """Let every projection come past the end, here or in the process that follows it."""
+    for one in projection.registered():
+        try:
+            projection.catch_up(one, patience_s=_PATIENCE_S)
+        except JournalError as error:
+            log.warning("projection_behind", projection=one.name, reason=str(error))
+
+
+def undone(project: str, stream: str) -> list[RecordedEvent]:
+    """Return the orders of a stream that nothing says are done, oldest first."""
+    listed = list(get_store(project).read_stream(stream))
+    known = {event.id for event in listed}
+    return [event for event in listed if order_of(event) is not None and done_id_of(event.id) not in known]
+
+
+def quotations(project: str, streams: Iterable[str], *, subject: str = "") -> list[Span]:
+    """Return what the journal's own streams say of some runs, or of a subject, and still say.
+
+    An event is such where a text in it is the name of one of the streams, or has the subject in it. The first event of
+    a stream of notes names its run and nothing else; it stays, so that notes can be added.
+    """
+    named, subjects = set(streams), naming(subject) if subject else None
+    found: dict[str, list[int]] = {}
+    for event in holdings.quoting(project):
+        if is_withdrawn(event.data) or event.type == "notes.opened":
+            continue
+        is_beside = category(event.stream) == notes.CATEGORY and event.stream.partition("-")[2] in named
+        if is_beside or _says(event.payload, named, subjects):
+            found.setdefault(event.stream, []).append(event.version)
+    return spans_of(found)
+
+
+def _says(value: Any, named: set[str], subject: re.Pattern[str] | None) -> bool:
+    if isinstance(value, str):
+        return value in named or bool(subject and subject.search(value))
+    if isinstance(value, dict):
+        return any(_says(one, named, subject) for one in value.values())
+    return isinstance(value, list) and any(_says(one, named, subject) for one in value)
