@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from audits import log_views, views
+from audits import duty_views, incident_views, log_views, views
 
 app_name = "audits"
 urlpatterns = [
@@ -12,6 +12,11 @@ urlpatterns = [
     path("audits/preview/", views.preview, name="preview"),
     path("audits/<str:audit_id>/", views.audit, name="audit"),
     path("audits/<str:audit_id>/<str:name>", views.file, name="file"),
+    path("duties/", duty_views.page, name="duties"),
+    path("incidents/", incident_views.listing, name="incidents"),
+    path("incidents/new/", incident_views.new, name="incident_new"),
+    path("incidents/<str:incident_id>/", incident_views.incident, name="incident"),
+    path("incidents/<str:incident_id>/<str:what>/", incident_views.change, name="incident_change"),
     path("log/<str:project>/checkpoint", log_views.checkpoint, name="log_checkpoint"),
     path("log/<str:project>/tile/<path:path>", log_views.tile, name="log_tile"),
 ]
