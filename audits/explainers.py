@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from audits.events import AuditMade
 from audits.incident_events import Closed, Concern, Held, Noted, Opened, Released, StepDone, Widened
-from journal.domain.event import instant
 from journal.domain.explain import Explanation, explains
 from journal.domain.text import amount, clip
 
@@ -26,7 +26,7 @@ def audit_made(event: AuditMade) -> Explanation:
 @explains(Opened)
 def incident_opened(event: Opened) -> Explanation:
     """Say what was noticed and when somebody became aware of it."""
-    aware = f", aware since {instant(event.aware_at)}" if event.aware_at else ""
+    aware = f", aware since {_minute(event.aware_at)}" if event.aware_at else ""
     clocks = (
         f"; the clock runs for {_listed(f'{one.regime} {one.article}' for one in event.clocks)}" if event.clocks else ""
     )
@@ -49,7 +49,7 @@ def incident_widened(event: Widened) -> Explanation:
 @explains(StepDone)
 def incident_step_done(event: StepDone) -> Explanation:
     """Say what was done and when."""
-    at = f" at {instant(event.done_at)}" if event.done_at else ""
+    at = f" at {_minute(event.done_at)}" if event.done_at else ""
     return Explanation(
         title="Step done", summary=f"{event.words}: done{at}, says {_who(event.by)}", detail=event.account or None
     )
@@ -87,6 +87,10 @@ def incident_closed(event: Closed) -> Explanation:
     return Explanation(
         title="Incident closed", summary=f"{_who(event.by)} closed the incident{left}", detail=event.account
     )
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _who(by: str) -> str:

@@ -26,6 +26,7 @@ LONGEST_TITLE: Final = 200
 LONGEST_TEXT: Final = 8_000
 MOST_CONCERNS: Final = 200
 _LONGEST_ID: Final = 64
+_EARLIEST: Final = 1970
 
 
 class IncidentRefused(Refused):
@@ -59,6 +60,7 @@ def open_incident(  # noqa: PLR0913 - what an incident is
     Raises:
         IncidentRefused: something of it cannot be.
     """
+    _check_time(aware_at, field="aware")
     found, started = _concerns(project, concerns), _clocks(clocks)
     if hold and not found:
         raise IncidentRefused("there is no run to hold: name one, or hold none", field="concerns")
@@ -101,6 +103,8 @@ def do(  # noqa: PLR0913 - what a step is
         IncidentRefused: it has no such step, it is done, its time is in the future, or the incident is closed.
     """
     now = datetime.now(UTC)
+    if done_at is not None:
+        _check_time(done_at, field="done")
     account = _text(account, field="account")
     command = Do(clock=clock, step=step, done_at=done_at or now, account=account, by=by, now=now)
     _execute(project, ident, command, by)
@@ -195,6 +199,13 @@ def _execute(project: str, ident: str, command: object, by: str, *, field: str =
         repository(project).execute(stream_of(ident), command, metadata=Metadata(actor=f"user:{by}"))
     except CommandRejected as rejected:
         raise IncidentRefused(rejected.reason, field=field) from rejected
+
+
+def _check_time(at: datetime, *, field: str) -> None:
+    if at.tzinfo is None:
+        raise IncidentRefused("a time needs its zone, such as 2026-11-30T14:05Z", field=field)
+    if at.year < _EARLIEST:
+        raise IncidentRefused(f"{at.year:04} is too long ago", field=field)
 
 
 def _clocks(ids: Iterable[str]) -> tuple[Clock, ...]:
