@@ -26,6 +26,9 @@ def jsonl(project: str, found: Blast) -> Iterator[bytes]:
     """Yield a line on the whole, then one for each event: how it was reached, and the event on the wire."""
     head = {
         "reach_of": {"stream": found.origin.run.stream, "version": found.origin.version, "id": found.origin.event_id},
+        "origins": [
+            {"stream": line.run.stream, "version": line.version, "id": line.event_id} for line in found.origins
+        ],
         "events": len(found.suspects),
         "runs": found.runs,
         "answers": len(found.answers),
