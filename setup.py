@@ -12,6 +12,6 @@ setup(
     ],
     package_dir={f"nagare_web.{folder}": folder for folder in DATA_FOLDERS},
     package_data={
-        "": ["*.html", "*.css", "*.js", "*.svg", "*.txt", "*.gz"]
-    },  # .txt: the project that the demo's agents work on; .gz: the sample run
+        "": ["*.html", "*.css", "*.js", "*.svg", "*.txt", "*.gz", "*.json"]
+    },  # .txt: the project that the demo's agents work on; .gz: the sample run; .json: the duties
 )

@@ -12,7 +12,7 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 
-from audits import jobs
+from audits import incident_api, jobs
 from audits.access_api import AccessLog
 from audits.selection import Query
 from journal import tasks
@@ -123,4 +123,5 @@ urlpatterns = [
     path("audits/<str:audit_id>", OneAudit.as_view(), name="audit"),
     path("audits/<str:audit_id>/report.pdf", Report.as_view(), name="audit_report"),
     path("audits/<str:audit_id>/bundle.zip", Bundle.as_view(), name="audit_bundle"),
+    *incident_api.urlpatterns,
 ]

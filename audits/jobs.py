@@ -24,6 +24,7 @@ from audits.selection import Query
 from journal.domain import codec
 from journal.errors import JournalError
 from journal.runtime import job as jobs
+from journal.runtime import log_inventory
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -151,6 +152,17 @@ def _report(evidence: Evidence, asked: dict[str, Any], on_page: Callable[[int], 
 def place(job_id: str, name: str) -> str:
     """Return where a file of an audit is kept, below the installation's storage."""
     return f"audits/{job_id}/{name}"
+
+
+log_inventory.holds_copies(
+    log_inventory.Copy(
+        name="audits",
+        holds="reports and bundles that were made, with the events they cover",
+        where="file storage, folder audits",
+        made_anew=False,
+        count=lambda project: log_inventory.jobs_done(KIND, project),
+    )
+)
 
 
 def _described(content: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Final
 from audits import access_rows  # noqa: F401 - it registers itself
 from audits.models import LONGEST, PROJECTION, Mention
 from journal.domain.event import RecordedEvent
-from journal.runtime import read_model
+from journal.runtime import log_inventory, read_model
 from journal.runtime.bulk import insert
 from journal.runtime.projection import projects
 
@@ -49,6 +49,17 @@ class Subjects:
         columns = ("project", "kind", "value", "stream", "event_id", "position")
         rows = Mention.every.filter(generation=generation).order_by(*columns)
         return read_model.digest([rows.values_list(*columns).iterator()])
+
+
+log_inventory.holds_copies(
+    log_inventory.Copy(
+        name=PROJECTION,
+        holds="subjects and correlation ids, and the runs that name them",
+        where="database",
+        made_anew=True,
+        count=lambda project: Mention.every.filter(project=project).count(),
+    )
+)
 
 
 def mentions(event: RecordedEvent) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from explorer import figures
+from explorer import csv_lines, figures
 from explorer.queries.blast import Blast, Suspect, suspect_json
 from journal.domain.codec import on_the_wire
 from journal.domain.event import RecordedEvent
@@ -20,9 +18,6 @@ _COLUMNS: Final = (
     "stream", "version", "position", "occurred_at", "kind", "answer", "certainty", "links", "via", "holds", "summary",
     "event_id",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
-
 _SPAN: Final = 500
 """Events of one run that are read together, where they lie near each other."""
 
@@ -31,6 +26,9 @@ def jsonl(project: str, found: Blast) -> Iterator[bytes]:
     """Yield a line on the whole, then one for each event: how it was reached, and the event on the wire."""
     head = {
         "reach_of": {"stream": found.origin.run.stream, "version": found.origin.version, "id": found.origin.event_id},
+        "origins": [
+            {"stream": line.run.stream, "version": line.version, "id": line.event_id} for line in found.origins
+        ],
         "events": len(found.suspects),
         "runs": found.runs,
         "answers": len(found.answers),
@@ -46,26 +44,16 @@ def jsonl(project: str, found: Blast) -> Iterator[bytes]:
 def table(project: str, found: Blast) -> Iterator[bytes]:
     """Yield the same as CSV, in UTF-8, without the events' data. No cell is a formula."""
     del project
-    yield _line(_COLUMNS)
+    yield csv_lines.line(_COLUMNS)
     for one in found.suspects:
         via = f"{one.via[0]} {one.via[1]}" if one.via else ""
         at = figures.iso(one.occurred_us) if one.time_known else ""
-        yield _line(
+        yield csv_lines.line(
             (
                 one.stream, one.version, one.position, at, one.kind, "yes" if one.is_answer else "", one.how,
                 one.links, via, " | ".join(one.holds), one.summary, one.event_id,
             )
         )  # fmt: skip
-
-
-def _line(cells: Sequence[Any]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([_cell(cell) for cell in cells])
-    return out.getvalue().encode(errors="replace")
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _with_events(project: str, suspects: Sequence[Suspect]) -> Iterator[tuple[Suspect, RecordedEvent | None]]:

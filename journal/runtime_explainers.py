@@ -161,6 +161,8 @@ def schedule_due(event: schedule.Due) -> Explanation:
     """Say what it set off."""
     did = f"job {event.job} was submitted" if event.job else f"no job was submitted: {event.reason}"
     at = f"{event.due_at:%Y-%m-%d %H:%M}" if event.due_at else "set"
+    if event.by:
+        return Explanation(title="Run out of turn", summary=f"{event.by} ran it at {at}; {did}")
     return Explanation(title="Due", summary=f"The time {at} came; {did}")
 
 

@@ -16,6 +16,7 @@ from explorer.moments import MomentRefused, in_form, moment
 from explorer.numbers import whole
 from explorer.queries import rule_choice
 from explorer.queries import run as debugger
+from explorer.queries.reach_page import address_of
 from explorer.queries.regrade_report import ENDED
 from explorer.queries.regrade_scope import us_of
 from explorer.queries.run_address import Address
@@ -190,6 +191,16 @@ class BisectPage:
         """How many changes of the verdict there are beside the first failure."""
         return max(0, len(self.found.answer.get("flips", ())) - 1) if self.found is not None else 0
 
+    @property
+    def failing(self) -> tuple[tuple[str, int], ...]:
+        """The event of each run at which it first fails, in the journal's order."""
+        return tuple(_failing(self.found).items()) if self.found is not None else ()
+
+    @property
+    def reach(self) -> str:
+        """The page of what rests on those, empty where there is one at most."""
+        return address_of(self.failing) if len(self.failing) > 1 else ""
+
 
 def bisect_page(project: str, job_id: str, zone: tzinfo) -> BisectPage | None:
     """Return a bisect of a project; None where there is none of this id."""
@@ -281,10 +292,7 @@ def _around(
     """Yield the runs that were recorded just before and after the moment, with what the rule says of each."""
     if asked.stream:
         return
-    failing: dict[str, int] = {}
-    for flip in found.answer.get("flips", ()):
-        if flip["to"] == "fails":
-            failing.setdefault(flip["stream"], flip["version"])
+    failing = _failing(found)
     wrong = {error["stream"] for error in found.answer.get("errors", ())}
     here = at.run if at is not None else RunSummary.objects.filter(project=project, stream=first["stream"]).first()
     if here is None:
@@ -300,6 +308,15 @@ def _around(
             href=f"{path}?v={version}" if version else path,
             is_first=run.stream == first["stream"],
         )
+
+
+def _failing(found: Result) -> dict[str, int]:
+    """Return where each run first fails, by stream."""
+    failing: dict[str, int] = {}
+    for flip in found.answer.get("flips", ()):
+        if flip["to"] == "fails":
+            failing.setdefault(flip["stream"], flip["version"])
+    return failing
 
 
 def _neighbours(project: str, asked: Definition, here: RunSummary) -> list[RunSummary]:

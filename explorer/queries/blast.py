@@ -1,4 +1,4 @@
-"""What rests on an event: everything downstream of it, over all runs of a project, by causes and by its values.
+"""What rests on an event, or on several: everything downstream, over all runs of a project, by causes and by values.
 
 By causes: what names the event as a cause, directly or through others. By value: later events that hold a value which
 the event brought in, and what those led to. Causes are told by the sources, or worked out on import; that a value
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from explorer import figures
@@ -29,13 +29,31 @@ from journal.store import get_store, lineage
 
 How = Literal["recorded", "inferred", "value"]
 
-__all__ = ["CHOSEN", "HOWS", "MOST", "Blast", "How", "Suspect", "as_json", "blast", "suspect_json"]
+__all__ = [
+    "CHOSEN",
+    "HOWS",
+    "MOST",
+    "MOST_ORIGINS",
+    "Blast",
+    "How",
+    "Suspect",
+    "as_json",
+    "blast",
+    "blast_of",
+    "suspect_json",
+]
 
 HOWS: Final[tuple[How, ...]] = ("recorded", "inferred", "value")
 """By what an event was reached, the most certain first."""
 
 MOST: Final = lineage.MOST
 """Events that each of the two walks may touch."""
+
+MOST_ORIGINS: Final = 24
+"""Events that can be asked about together."""
+
+_MOST_FOLLOWED: Final = 24
+"""Values that are followed by themselves where several events are asked about."""
 
 _PAGE: Final = 500
 _ANSWER: Final = "answered"
@@ -83,17 +101,23 @@ class Suspect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blast:
-    """Everything that rests on an event, in the journal's order, and what of the journal was looked at.
+    """Everything that rests on some events, in the journal's order, and what of the journal was looked at.
 
-    `searched` and `unsearched` are sentences. `is_cut` says that a bound was reached: there may be more.
+    `searched` and `unsearched` are sentences. `is_cut` says that a bound was reached: there may be more. An event that
+    is asked about is not counted, though it may rest on another one of them.
     """
 
-    origin: EventLine
+    origins: tuple[EventLine, ...]
     suspects: tuple[Suspect, ...]
     values: tuple[Sighting, ...]
     searched: tuple[str, ...]
     unsearched: tuple[str, ...]
     is_cut: bool
+
+    @property
+    def origin(self) -> EventLine:
+        """Return the event that it is about, the first of several."""
+        return self.origins[0]
 
     @property
     def answers(self) -> tuple[Suspect, ...]:
@@ -132,16 +156,58 @@ def blast(project: str, stream: str, version: int, *, values: Sequence[str] | No
     Raises:
         VersionNotFound: the run has no such event.
     """
-    line = EventLine.objects.filter(run__project=project, run__stream=stream, version=version).select_related("run")
-    origin = line.first()
-    if origin is None:
-        newest = get_store(project).stream_version(stream)
-        if not newest:
+    return blast_of(project, [(stream, version)], values=values)
+
+
+def blast_of(project: str, events: Sequence[tuple[str, int]], *, values: Sequence[str] | None = None) -> Blast | None:
+    """Return what rests on any of some events, at most `MOST_ORIGINS`; None where the project has not all of the runs.
+
+    Each event's values are looked for after that event. `values` are as for `blast`, and are looked for after each.
+
+    Raises:
+        VersionNotFound: a run has no such event.
+    """
+    origins = []
+    for stream, version in dict.fromkeys(events):
+        origin = _origin(project, stream, version)
+        if origin is None:
             return None
+        origins.append(origin)
+    if not origins or len(origins) > MOST_ORIGINS:
+        return None
+    origins.sort(key=lambda line: line.position)
+    store = get_store(project)
+    found = store.events([line.event_id for line in origins])
+    seen = _merged([_sightings(found[line.event_id], values) for line in origins], values, origins)
+    return _Blast(project, tuple(origins), seen).told()
+
+
+def _origin(project: str, stream: str, version: int) -> EventLine | None:
+    line = EventLine.objects.filter(run__project=project, run__stream=stream, version=version).select_related("run")
+    origin: EventLine | None = line.first()
+    if origin is None and (newest := get_store(project).stream_version(stream)):
         raise VersionNotFound(stream=stream, version=version, newest=newest)
-    event = next(iter(get_store(project).read_stream(stream, after=version - 1, until=version)))
-    seen = _sightings(event, values)
-    return _Blast(project, origin, seen).told()
+    return origin
+
+
+def _merged(
+    each: Sequence[tuple[Sighting, ...]], chosen: Sequence[str] | None, origins: Sequence[EventLine]
+) -> tuple[Sighting, ...]:
+    """Return each value once: what holds it after any of the events, and whether it was new with one of them."""
+    if len(each) == 1:
+        return each[0]
+    own = {line.event_id for line in origins}
+    merged: dict[str, Sighting] = {}
+    for one in (one for part in each for one in part):
+        known = merged.get(one.value.text, one)
+        merged[one.value.text] = replace(
+            one,
+            later=tuple(event_id for event_id in dict.fromkeys((*known.later, *one.later)) if event_id not in own),
+            earlier=min(known.earlier, one.earlier),
+            is_all=known.is_all and one.is_all,
+            is_cut=known.is_cut or one.is_cut,
+        )
+    return followed(merged.values(), chosen, most=_MOST_FOLLOWED)
 
 
 def _sightings(event: RecordedEvent, chosen: Sequence[str] | None) -> tuple[Sighting, ...]:
@@ -159,20 +225,21 @@ def _sightings(event: RecordedEvent, chosen: Sequence[str] | None) -> tuple[Sigh
 class _Blast:
     """Puts the two ways together: an event that both reach counts by the more certain one."""
 
-    def __init__(self, project: str, origin: EventLine, seen: tuple[Sighting, ...]) -> None:
+    def __init__(self, project: str, origins: tuple[EventLine, ...], seen: tuple[Sighting, ...]) -> None:
         self._project = project
-        self._origin = origin
+        self._origins = origins
+        self._ids = [origin.event_id for origin in origins]
         self._seen = seen
-        self._caused = lineage.walk(project, origin.event_id, direction="down", most=MOST)
+        self._caused = lineage.spread(project, self._ids, direction="down", most=MOST)
         self._holds = self._holding()
         starts = [event_id for event_id in self._holds if event_id not in self._caused.depths]
         self._held = lineage.spread(project, starts, direction="down", most=MOST)
         self._by_value = self._held.depths.keys() - self._caused.depths.keys()
 
     def told(self) -> Blast:
-        recorded = _reached([self._origin.event_id], self._caused.links)
+        recorded = _reached(self._ids, self._caused.links)
         came_from = _origins(self._held)
-        ids = (self._caused.depths.keys() | self._by_value) - {self._origin.event_id}
+        ids = (self._caused.depths.keys() | self._by_value) - set(self._ids)
         lines = _lines(self._project, ids)
         suspects = []
         for event_id, line in lines.items():
@@ -198,7 +265,7 @@ class _Blast:
                 )
             )
         return Blast(
-            origin=self._origin,
+            origins=self._origins,
             suspects=tuple(sorted(suspects, key=lambda one: (one.position, one.event_id))),
             values=self._seen,
             searched=tuple(self._searched()),
@@ -219,7 +286,8 @@ class _Blast:
 
     def _searched(self) -> Iterable[str]:
         known = figures.counted(len(self._caused.links), "link")
-        yield f"Causes: {known} below the event were followed, over all runs of the project."
+        below = "the event" if len(self._ids) == 1 else f"the {len(self._ids)} events"
+        yield f"Causes: {known} below {below} were followed, over all runs of the project."
         values = [one for one in self._seen if one.is_followed]
         if values:
             held = figures.counted(len(self._holds), "later event")
@@ -234,17 +302,22 @@ class _Blast:
         if self._caused.cut or self._held.cut:
             yield f"A walk touches {MOST:,} events at most. That was reached: there are more."
         mark = checkpoint.peek("causes")
-        if (mark.position if mark else 0) < self._origin.position:
+        newest = self._origins[-1].position
+        if (mark.position if mark else 0) < newest:
             yield "The links of the newest events are not read yet, this event's among them."
         if unlisted:
             yield f"{figures.counted(unlisted, 'event')} in reach {'is' if unlisted == 1 else 'are'} not in the lists."
+        left = sum(one.is_new and one.value.is_telling and not one.is_followed for one in self._seen)
+        if left and len(self._ids) > 1 and any(one.is_followed for one in self._seen):
+            were = "was" if left == 1 else "were"
+            yield f"{figures.counted(left, 'more value')} that came with these events {were} not followed."
         if not any(one.is_followed for one in self._seen):
             yield "No value was followed: only what causes tell is here."
             return
         for one in self._seen:
             if one.is_followed and not one.is_all:
                 yield f"“{one.value.text}” stands in more events than were looked at: the newest were."
-        if read_until() < self._origin.position:
+        if read_until() < newest:
             yield "The texts of the newest events are not indexed yet."
         yield (
             "A value that was rounded, translated or told in other words is not found."
@@ -298,6 +371,9 @@ def as_json(found: Blast) -> dict[str, Any]:
         "stream": found.origin.run.stream,
         "version": found.origin.version,
         "event": found.origin.event_id,
+        "origins": [
+            {"stream": line.run.stream, "version": line.version, "event": line.event_id} for line in found.origins
+        ],
         "counts": {
             "events": len(found.suspects),
             "runs": found.runs,

@@ -71,12 +71,17 @@ def _sighting(
     return Sighting(value=value, later=tuple(later), earlier=earlier, is_all=is_all, is_cut=is_cut)
 
 
-def followed(found: Iterable[Sighting], chosen: Sequence[str] | None) -> tuple[Sighting, ...]:
-    """Mark which values are followed: those that are asked for, else those that are telling and new with the event."""
+def followed(found: Iterable[Sighting], chosen: Sequence[str] | None, *, most: int = CHOSEN) -> tuple[Sighting, ...]:
+    """Mark which values are followed: those that are asked for, else those that are telling and new with the event.
+
+    At most `CHOSEN` that are asked for, and `most` of the others.
+    """
     seen = list(found)
     wanted = (
-        [one.value.text for one in seen if one.is_new and one.value.is_telling] if chosen is None else list(chosen)
-    )[:CHOSEN]
+        [one.value.text for one in seen if one.is_new and one.value.is_telling][:most]
+        if chosen is None
+        else list(chosen)[:CHOSEN]
+    )
     return tuple(replace(one, is_followed=one.value.text in wanted) for one in seen)
 
 

@@ -1,4 +1,4 @@
-"""The page of what rests on an event: its sentence, its counts, and one page of its list."""
+"""The page of what rests on an event, or on several: its sentence, its counts, and one page of its list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from explorer import figures
-from explorer.queries.blast import HOWS, Blast, How, Suspect
+from explorer.models import EventLine
+from explorer.queries.blast import HOWS, MOST_ORIGINS, Blast, How, Suspect
 from explorer.queries.blast_values import CHOSEN
 
 PAGE: Final = 50
@@ -46,6 +47,15 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """One of several events that are asked about: as the address names it, and the page without it."""
+
+    line: EventLine
+    name: str
+    without: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReachPage:
     """What the page shows. `carried` is what a form of it sends along."""
 
@@ -64,7 +74,14 @@ class ReachPage:
     everything: str
     project: str
     typed: tuple[str, ...]
+    origins: tuple[Origin, ...]
     most_values: int = CHOSEN
+    most_origins: int = MOST_ORIGINS
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether it is a page that more events can be added to."""
+        return bool(self.origins)
 
     @property
     def last(self) -> int:
@@ -72,14 +89,35 @@ class ReachPage:
         return self.first + len(self.rows) - 1
 
 
-def page_of(
-    found: Blast, *, show: str = "", number: int = 1, chosen: Sequence[str] | None = None, project: str = ""
+def name_of(stream: str, version: int) -> str:
+    """Name an event as the address of several does."""
+    return f"{stream}@{version}"
+
+
+def address_of(events: Sequence[tuple[str, int]]) -> str:
+    """Return the page of what rests on some events: on the first ones, where there are too many."""
+    said = [("of", name_of(stream, version)) for stream, version in list(dict.fromkeys(events))[:MOST_ORIGINS]]
+    return _with(reverse("explorer:reach_of"), said)
+
+
+def page_of(  # noqa: PLR0913 - what the address says
+    found: Blast,
+    *,
+    show: str = "",
+    number: int = 1,
+    chosen: Sequence[str] | None = None,
+    project: str = "",
+    is_of_several: bool = False,
 ) -> ReachPage:
-    """Return a page of the list: of the `answers`, of `all` or of one certainty; without `show` of answers if any."""
-    stream, version = found.origin.run.stream, found.origin.version
+    """Return a page of the list: of the `answers`, of `all` or of one certainty; without `show` of answers if any.
+
+    `is_of_several` is whether the address names the events one by one, be it only one of them.
+    """
     show = show if show in _SHOWS else "answers" if found.answers else "all"
-    path = reverse("explorer:reach", args=[stream, version])
-    carried = _carried(chosen, project)
+    names = [name_of(line.run.stream, line.version) for line in found.origins] if is_of_several else []
+    path = _path(found, is_of_several=is_of_several)
+    values = _carried(chosen, project)
+    carried = [*(("of", name) for name in names), *values]
     rows = _shown(found, show)
     pages = max(1, -(-len(rows) // PAGE))
     number = max(1, min(number, pages))
@@ -89,7 +127,7 @@ def page_of(
         said = [*carried, ("show", part), *([("page", str(page))] if page > 1 else [])]
         return _with(path, said)
 
-    names = {value.value.text for value in found.values}
+    known = {value.value.text for value in found.values}
     return ReachPage(
         blast=found,
         answer=_answer(found),
@@ -112,15 +150,26 @@ def page_of(
         total=len(rows),
         before=to(show, number - 1) if number > 1 else "",
         after=to(show, number + 1) if number < pages else "",
-        exports=tuple(
-            (form, _with(reverse("explorer:reach_export", args=[stream, version, form]), carried))
-            for form in ("csv", "jsonl")
-        ),
+        exports=tuple((form, _with(f"{path}{form}/", carried)) for form in ("csv", "jsonl")),
         path=path,
         everything=to("all"),
         project=project,
-        typed=tuple(text for text in chosen or () if text not in names),
+        typed=tuple(text for text in chosen or () if text not in known),
+        origins=tuple(
+            Origin(
+                line=line,
+                name=name,
+                without=_with(path, [*(("of", other) for other in names if other != name), *values]),
+            )
+            for line, name in zip(found.origins, names, strict=False)
+        ),
     )
+
+
+def _path(found: Blast, *, is_of_several: bool) -> str:
+    if is_of_several:
+        return reverse("explorer:reach_of")
+    return reverse("explorer:reach", args=[found.origin.run.stream, found.origin.version])
 
 
 def _views(found: Blast, show: str, to: Callable[[str], str]) -> tuple[View, ...]:
@@ -142,9 +191,10 @@ def _shown(found: Blast, show: str) -> Sequence[Suspect]:
 
 
 def _answer(found: Blast) -> str:
-    version = f"{found.origin.version:,}"
+    several = len(found.origins)
+    origin = f"event {found.origin.version:,}" if several == 1 else f"these {several} events"
     if not found.suspects:
-        return f"Nothing that was looked at rests on event {version}."
+        return f"Nothing that was looked at rests on {origin}."
     more = "At least " if found.is_cut else ""
     events = figures.counted(len(found.suspects), "later event")
     rest = "rests" if len(found.suspects) == 1 else "rest"
@@ -152,7 +202,7 @@ def _answer(found: Blast) -> str:
     suspect = "no answer to a user among them"
     if answers:
         suspect = f"{figures.counted(answers, 'answer')} to users {'is' if answers == 1 else 'are'} suspect"
-    sentence = f"{more}{events} in {figures.counted(found.runs, 'run')} {rest} on event {version}: {suspect}."
+    sentence = f"{more}{events} in {figures.counted(found.runs, 'run')} {rest} on {origin}: {suspect}."
     return sentence[0].upper() + sentence[1:]
 
 

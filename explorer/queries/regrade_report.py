@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from explorer import charts, figures
 from explorer.plotly import style_ids
+from explorer.queries.reach_page import address_of
 from explorer.queries.regrade_scope import (
     Preview,
     Scope,
@@ -128,6 +129,16 @@ class RegradePage:
     def has_ended(self) -> bool:
         """Whether nothing will change by itself."""
         return self.state in ENDED
+
+    @property
+    def reach(self) -> str:
+        """The page of what rests on the failing events of this part of the list, empty where there is one at most."""
+        failing = [
+            (line.grade.stream, line.grade.version)
+            for line in self.lines
+            if line.grade.verdict == "fails" and line.grade.version
+        ]
+        return address_of(failing) if len(failing) > 1 else ""
 
     @property
     def style_ids(self) -> tuple[str, ...]:

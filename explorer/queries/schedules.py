@@ -13,8 +13,10 @@ from django.utils import timezone as clock
 from explorer import figures
 from explorer.queries import rule_choice
 from explorer.query_language import MAX_LENGTH
+from journal.access import Role, may
 from journal.runtime import projection as projections
 from journal.runtime import schedules
+from journal.runtime.schedule_kinds import needs
 from journal.runtime.schedules import Scheduled, ScheduleRefused
 
 _FIELDS: Final = ("name", "kind", "cron", "timezone", "rule", "query", "projection")
@@ -61,6 +63,8 @@ class Line:
     outcome: str
     state: str
     job_href: str
+    may_change: bool
+    has_open_job: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,15 +94,18 @@ class SchedulesPage:
 
 
 def schedules_page(  # noqa: PLR0913 - what came of the form
-    project: str, zone: tzinfo, *, draft: Draft | None = None, edited: Scheduled | None = None, refusal: str = "",
-    field: str = "",
+    project: str, zone: tzinfo, *, role: Role, draft: Draft | None = None, edited: Scheduled | None = None,
+    refusal: str = "", field: str = "",
 ) -> SchedulesPage:  # fmt: skip
-    """Return the page. `edited` is the schedule that the form changes, None where it adds one."""
+    """Return the page. `edited` is the schedule that the form changes, None where it adds one.
+
+    A reader is offered the kinds that their role may start by hand.
+    """
     shown = draft or (draft_of(edited) if edited is not None else Draft(timezone=str(zone)))
     return SchedulesPage(
-        lines=tuple(map(_line, schedules.listing(project))),
+        lines=tuple(_line(one, role) for one in schedules.listing(project)),
         draft=shown,
-        kinds=schedules.kinds(),
+        kinds=tuple(kind for kind in schedules.kinds() if may(role, needs(kind))),
         groups=rule_choice.groups(project, shown.rule),
         projections=tuple(sorted(known.name for known in projections.registered())),
         zones=tuple(dict.fromkeys(("UTC", str(zone), shown.timezone))),
@@ -124,7 +131,7 @@ def _coming(draft: Draft) -> tuple[datetime, ...]:
         return ()
 
 
-def _line(known: Scheduled) -> Line:
+def _line(known: Scheduled, role: Role) -> Line:
     outcome = known.outcome or {}
     return Line(
         schedule=known,
@@ -134,6 +141,8 @@ def _line(known: Scheduled) -> Line:
         outcome=_outcome(outcome),
         state=str(outcome.get("status") or ""),
         job_href=_job_href(known),
+        may_change=may(role, needs(known.kind)),
+        has_open_job=known.has_open_job,
     )
 
 

@@ -246,16 +246,25 @@ def _pages(request: HttpRequest, role: Any) -> list[PageLink]:
         targets += [("Rules", reverse("explorer:rules")), ("Jobs", reverse("explorer:regrades"))]
     if role is not None and may(role, Permission.AUDIT):
         targets.append(("Audits", reverse("audits:audits")))
+    elif role is not None:
+        targets.append(("Duties", reverse("audits:duties")))
     if role is not None:
         targets.append(("Ops", reverse("explorer:ops")))
     return [PageLink(name=name, href=href, is_here=_is_under(request.path, name, href)) for name, href in targets]
 
 
+_EVIDENCE: Final = ("audits:incidents", "audits:duties")
+_BELONG: Final = {
+    "Jobs": ("explorer:regrades", "explorer:bisects", "explorer:schedules"),
+    "Audits": (*_EVIDENCE, "audits:access"),
+    "Duties": _EVIDENCE,
+}
+"""Pages with addresses of their own that stand under one name of the top bar."""
+
+
 def _is_under(path: str, name: str, href: str) -> bool:
     """Tell whether a page belongs to one of the top bar: jobs are of three kinds, each with pages of its own."""
-    kinds = ("regrades", "bisects", "schedules") if name == "Jobs" else ()
-    others = (reverse("audits:access"),) if name == "Audits" else ()
-    return path.startswith((href, *others, *(reverse(f"explorer:{kind}") for kind in kinds)))
+    return path.startswith((href, *map(reverse, _BELONG.get(name, ()))))
 
 
 @register.simple_tag(takes_context=True)

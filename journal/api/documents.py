@@ -213,6 +213,7 @@ class Schedule(msgspec.Struct, kw_only=True):
     outcome: dict[str, Any] | None
     created_by: str | None
     created_at: Time
+    has_open_job: bool
 
 
 class Schedules(msgspec.Struct, kw_only=True):

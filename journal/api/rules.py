@@ -8,15 +8,18 @@ from typing import Annotated, Any, Final
 import msgspec
 from django.db import transaction
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 
 from journal.access import Permission
 from journal.api import documents, work
 from journal.api.answers import answer
 from journal.api.asked import Asked
 from journal.api.base import ApiRequest, ApiView, operation
+from journal.api.refusals import NoSuchThing
 from journal.domain.event import instant
 from journal.runtime import bisects, regrade, saved_rules, schedules
 from journal.runtime.saved_rules import RuleRecord
+from journal.runtime.schedule_kinds import needs
 from journal.runtime.schedules import Scheduled
 
 TAG: Final = "Rules"
@@ -160,14 +163,15 @@ class Schedules(ApiView):
         return answer({"items": [_schedule(one) for one in schedules.listing(request.project)], "next": None})
 
     @operation(
-        needs=Permission.GRADE,
+        needs=Permission.READ,
         tag=TAG,
         body=NewSchedule,
         answers={201: documents.Schedule},
-        refusals=(400, 413, 415, 422),
+        refusals=(400, 403, 413, 415, 422),
     )
     def post(self, request: ApiRequest, *, asked: Asked, body: NewSchedule) -> HttpResponseBase:
-        """Add a schedule."""
+        """Add a schedule. Whoever may start such a job by hand may schedule it."""
+        request.grant.check(needs(body.kind))
         added = schedules.add(
             project=request.project,
             name=body.name,
@@ -177,7 +181,71 @@ class Schedules(ApiView):
             timezone=body.timezone,
             by=request.user.get_username(),
         )
-        return answer(_schedule(added), status=201)
+        return answer(_schedule(added), status=201, location=reverse("api:schedule", args=[added.id]))
+
+
+class OneSchedule(ApiView):
+    """One schedule."""
+
+    @operation(needs=Permission.READ, tag=TAG, answers={200: documents.Schedule}, refusals=(404,))
+    def get(self, request: ApiRequest, schedule_id: str, *, asked: Asked) -> HttpResponseBase:
+        """Tell when a schedule is due next, and how its last run ended."""
+        return answer(_schedule(_scheduled(request, schedule_id)))
+
+
+class RunSchedule(ApiView):
+    """A schedule out of turn."""
+
+    @operation(needs=Permission.READ, tag=TAG, answers={202: documents.Job}, refusals=(403, 404, 422))
+    def post(self, request: ApiRequest, schedule_id: str, *, asked: Asked) -> HttpResponseBase:
+        """Run a schedule now: its job. Its next time stays as it is."""
+        known = _kept(request, schedule_id)
+        return work.submitted(schedules.run_now(known.id, project=request.project, by=request.user.get_username()))
+
+
+class PauseSchedule(ApiView):
+    """A schedule's rest."""
+
+    @operation(needs=Permission.READ, tag=TAG, answers={200: documents.Schedule}, refusals=(403, 404))
+    def post(self, request: ApiRequest, schedule_id: str, *, asked: Asked) -> HttpResponseBase:
+        """Let a schedule rest; what would have been due meanwhile is not made up for."""
+        known = _kept(request, schedule_id)
+        return answer(_schedule(schedules.pause(known.id, project=request.project, by=request.user.get_username())))
+
+
+class ContinueSchedule(ApiView):
+    """The end of a schedule's rest."""
+
+    @operation(needs=Permission.READ, tag=TAG, answers={200: documents.Schedule}, refusals=(403, 404))
+    def post(self, request: ApiRequest, schedule_id: str, *, asked: Asked) -> HttpResponseBase:
+        """Let a paused schedule go on from now."""
+        known = _kept(request, schedule_id)
+        return answer(_schedule(schedules.go_on(known.id, project=request.project, by=request.user.get_username())))
+
+
+class DeleteSchedule(ApiView):
+    """The end of a schedule."""
+
+    @operation(needs=Permission.READ, tag=TAG, answers={200: documents.Schedule}, refusals=(403, 404))
+    def post(self, request: ApiRequest, schedule_id: str, *, asked: Asked) -> HttpResponseBase:
+        """Remove a schedule. What it set off stays; the answer is the schedule as it was."""
+        known = _kept(request, schedule_id)
+        schedules.delete(known.id, project=request.project, by=request.user.get_username())
+        return answer(_schedule(known))
+
+
+def _scheduled(request: ApiRequest, schedule_id: str) -> Scheduled:
+    found = schedules.find(schedule_id, project=request.project)
+    if found is None:
+        raise NoSuchThing(kind="schedule", name=schedule_id)
+    return found
+
+
+def _kept(request: ApiRequest, schedule_id: str) -> Scheduled:
+    """Return a schedule of a kind that whoever asks may start by hand."""
+    found = _scheduled(request, schedule_id)
+    request.grant.check(needs(found.kind))
+    return found
 
 
 def _rule(record: RuleRecord) -> dict[str, Any]:

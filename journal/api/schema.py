@@ -26,6 +26,8 @@ _NAMED: Final = {
     "job_id": "The job's id.",
     "name": "The read model's name.",
     "audit_id": "The audit's id, which is its job's.",
+    "schedule_id": "The schedule's id.",
+    "incident_id": "The incident's id: its stream is `incident-` and this.",
 }
 
 

@@ -31,6 +31,7 @@ CATEGORIES: Final = (
     schedule.CATEGORY,
     sealing.CATEGORY,
     sealing.AUDITS,
+    sealing.INCIDENTS,
 )
 PREFIX: Final = process.CATEGORY_PREFIX
 """What the categories of process managers begin with: each has one of its own."""

@@ -51,11 +51,15 @@ class Deleted(_Data, frozen=True, kw_only=True):
 
 @catalog.event("schedule.due")
 class Due(_Data, frozen=True, kw_only=True):
-    """A time of the schedule came, and a job was submitted; `reason` says why there is none where there is none."""
+    """A time of the schedule came, and a job was submitted; `reason` says why there is none where there is none.
+
+    `by` is who ran it out of turn; then `dueAt` is when they did.
+    """
 
     due_at: datetime | None = None
     job: str | None = None
     reason: str | None = None
+    by: str | None = None
 
 
 @catalog.event("schedule.ended")

@@ -11,6 +11,8 @@ from journal.domain.catalog import catalog
 CATEGORY: Final = "log"
 AUDITS: Final = "audit"
 """The category of the streams that audits are told in, by the app that makes them."""
+INCIDENTS: Final = "incident"
+"""That of incidents, a stream each."""
 
 
 class _Data(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

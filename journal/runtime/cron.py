@@ -10,6 +10,14 @@ from celery.schedules import ParseException, crontab
 
 from journal.runtime.schedule_kinds import ScheduleRefused
 
+_PARTS: Final = {
+    "minute": "minute",
+    "hour": "hour",
+    "day_of_month": "day of month",
+    "month_of_year": "month",
+    "day_of_week": "day of week",
+}
+"""The parts of a line in order: Celery's names, and the words for them."""
 _A_MINUTE: Final = timedelta(minutes=1)
 
 
@@ -41,9 +49,22 @@ def _parsed(cron: str) -> Any:
         return crontab.from_string(cron.strip())
     except (ParseException, ValueError, TypeError) as error:
         raise ScheduleRefused(
-            f"{cron[:80]!r} is no line of cron: minute, hour, day of month, month, day of week: 0 3 * * mon-fri",
-            field="cron",
+            f"{_fault(cron)}: write minute, hour, day of month, month, day of week, as in 0 3 * * mon-fri", field="cron"
         ) from error
+
+
+def _fault(cron: str) -> str:
+    """Say which part of a line is none, as far as one can be told from the others."""
+    parts = cron.split()
+    if len(parts) != len(_PARTS):
+        has = f"{len(parts)} part{'' if len(parts) == 1 else 's'}"
+        return f"{cron[:80]!r} is no line of cron, it has {has} and not {len(_PARTS)}"
+    for (name, words), part in zip(_PARTS.items(), parts, strict=True):
+        try:
+            crontab(**{name: part})
+        except (ParseException, ValueError, TypeError):
+            return f"the {words} {part[:40]!r} is none"
+    return f"the parts of {cron[:80]!r} do not go together"
 
 
 def _following(line: Any, zone: ZoneInfo, after: datetime, cron: str) -> datetime:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from journal.access.permissions import Permission
 from journal.domain import alerts, codec
 from journal.domain import schedule as events
 from journal.domain.dispatch import NewDispatch
@@ -26,7 +27,10 @@ class ScheduleRefused(Refused):
 
 
 class Kind(Protocol):
-    """A kind of scheduled work."""
+    """A kind of scheduled work.
+
+    A permission in its attribute `needs` is what starting such work by hand needs, and so keeping a schedule of it.
+    """
 
     name: str
 
@@ -76,6 +80,16 @@ def kind_named(name: str) -> Kind:
     return _kinds[name]
 
 
+def needs(name: str) -> Permission:
+    """Return what keeping a schedule of a kind needs; one that does not say so is the admins'.
+
+    Raises:
+        ScheduleRefused: there is no such kind.
+    """
+    needed: Permission = getattr(kind_named(name), "needs", Permission.ADMIN)
+    return needed
+
+
 _OF_REGRADE: Final = frozenset(("rule", "since", "until", "query"))
 
 
@@ -83,6 +97,7 @@ class ScheduledRegrade:
     """A re-grade. Its rule is taken in the version that is newest when the time comes."""
 
     name = regrade.KIND
+    needs = Permission.GRADE
 
     def check(self, project: str, arguments: Mapping[str, Any]) -> None:
         """Refuse a rule that is not there, a time that is none, and a query that cannot be asked."""
@@ -156,6 +171,7 @@ class ScheduledRebuild:
     """A rebuild of a projection."""
 
     name = rebuilds.KIND
+    needs = Permission.ADMIN
 
     def check(self, project: str, arguments: Mapping[str, Any]) -> None:
         """Refuse a projection that is not there."""

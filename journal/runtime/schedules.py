@@ -36,11 +36,15 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 __all__ = ["ScheduleNotFound", "ScheduleRefused", "Scheduled"]
 
 LONGEST_NAME: Final = 120
+_ENDED: Final = ("done", "failed", "cancelled")
 _CHANGEABLE: Final = ("name", "cron", "timezone", "arguments")
 
 
 class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule as pages and programs show it. `outcome` is how its last run ended, None before there was one."""
+    """A schedule as pages and programs show it. `outcome` is how its last run ended, None before there was one.
+
+    `has_open_job` is whether the job of its last time was not seen to end yet.
+    """
 
     id: str
     project: str
@@ -56,6 +60,7 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
     outcome: dict[str, Any] | None
     created_by: str | None
     created_at: datetime
+    has_open_job: bool = False
 
 
 class ScheduleNotFound(JournalError):
@@ -221,6 +226,27 @@ def _run(row: Schedule, now: datetime) -> Job | None:
     return job
 
 
+def run_now(schedule: str, *, project: str, by: str | None = None, now: datetime | None = None) -> Job:
+    """Submit a schedule's job out of turn; its next time stays, and so does its pause. The caller wakes a worker.
+
+    Raises:
+        ScheduleNotFound: the project has none of this id.
+        ScheduleRefused: the job of its last time has not ended.
+        JournalError: what it would do cannot be done any more.
+    """
+    row, at = _row(schedule, project), now or datetime.now(UTC)
+    if row.last_job and Job.objects.filter(id=row.last_job).exclude(status__in=_ENDED).exists():
+        raise ScheduleRefused("the job of its last time has not ended", field="")
+    with transaction.atomic():
+        mine = Schedule.objects.filter(id=row.id, last_job=row.last_job)
+        if not mine.update(last_due_at=at):
+            raise ScheduleRefused("somebody else ran it at this moment", field="")
+        job = kind_named(row.kind).submit(str(row.project_id), dict(row.arguments), row.id)
+        Schedule.objects.filter(id=row.id).update(last_job=job.id)
+    _record(row, events.Due(due_at=at, job=job.id, by=by), by, key=f"run {job.id}")
+    return job
+
+
 def settle() -> int:
     """Take in how the schedules' jobs ended, each once. Returns how many did.
 
@@ -231,7 +257,7 @@ def settle() -> int:
 
 
 def _settle(row: Schedule) -> bool:
-    job = Job.objects.filter(id=row.last_job, status__in=("done", "failed", "cancelled")).first()
+    job = Job.objects.filter(id=row.last_job, status__in=_ENDED).first()
     if job is None:
         return False
     kind = kind_named(row.kind)
@@ -310,4 +336,5 @@ def _as_scheduled(row: Schedule) -> Scheduled:
         outcome=row.outcome,
         created_by=row.created_by or None,
         created_at=row.created_at,
+        has_open_job=bool(row.last_job) and row.last_job != row.settled_job,
     )

@@ -330,3 +330,66 @@ def test_a_call_with_a_suspect_value_is_no_answer(reader: Client) -> None:
     found = rests_on("agent_run-t", 2)
     assert [(one.version, one.is_answer, one.holds) for one in found.suspects] == [(3, False, ("T-4711x",))]
     assert "no answer to a user among them" in words(page(reader, "/runs/agent_run-t/events/2/reach/"))
+
+
+# --- Several events ---------------------------------------------------------------------------------------------------
+
+
+def of_several(*events: tuple[str, int], values: Sequence[str] | None = None) -> Blast:
+    """Return what rests on any of some events."""
+    found = blasts.blast_of("default", events, values=values)
+    assert found is not None
+    return found
+
+
+@pytest.mark.usefixtures("feed")
+def test_what_rests_on_several_events_is_what_rests_on_any() -> None:
+    """By causes the union without the events themselves; each is reached by the most certain way there is."""
+    put("agent_run-z", [event(started()), told("wrong"), told("z3", run.Answered(response="So."), by="wrong")])
+    alone = {one.event_id for origin in (("agent_run-a", 2), ("agent_run-z", 2)) for one in rests_on(*origin).suspects}
+    both = of_several(("agent_run-z", 2), ("agent_run-a", 2))
+    assert {one.event_id for one in both.suspects} == alone
+    assert [line.run.stream for line in both.origins] == ["agent_run-a", "agent_run-z"]
+    assert len(both.answers) == 4
+    below = of_several(("agent_run-a", 2), ("agent_run-a", 3))
+    assert places(below, "recorded") == [("agent_run-a", 4)]
+
+
+@pytest.mark.usefixtures("feed")
+def test_a_value_is_followed_where_it_was_new_with_one_of_the_events() -> None:
+    """Though the other one holds it too, which is then no suspect."""
+    found = of_several(("agent_run-a", 2), ("agent_run-b", 2))
+    followed = {one.value.text for one in found.values if one.is_followed}
+    assert "0.01084" in followed
+    assert ("agent_run-b", 2) not in places(found)
+    assert ("agent_run-b", 3) in places(found, "recorded")
+    assert places(of_several(("agent_run-a", 2), values=[]), "value") == []
+
+
+@pytest.mark.usefixtures("feed")
+def test_the_page_of_several_adds_and_leaves_out_events(reader: Client) -> None:
+    """One address names them all; what it cannot find is 404, and without any it asks for one."""
+    address = "/reach/?of=agent_run-a@2&of=agent_run-b@2"
+    html = page(reader, address)
+    assert "rest on these 2 events" in words(html)
+    assert 'href="/reach/?of=agent_run-b%402"' in html
+    assert html.count('type="hidden" name="of"') == 4
+    assert json.loads(reader.get(address, headers={"Accept": "application/json"}).content)["origins"] == [
+        {"stream": "agent_run-a", "version": 2, "event": identity("rate")},
+        {"stream": "agent_run-b", "version": 2, "event": identity("ticket")},
+    ]
+    assert "An event, as run@version" in words(page(reader, "/reach/?of=nothing"))
+    for missing in ("agent_run-a@99", "agent_run-none@1"):
+        assert reader.get(f"/reach/?of={missing}").status_code == 404
+    many = "&".join(f"of=agent_run-a@{version}" for version in range(1, 40))
+    assert reader.get(f"/reach/?{many}").status_code == 404
+
+
+@pytest.mark.usefixtures("feed")
+def test_several_are_exported_and_asked_for_by_command(reader: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the events that were asked about in the first line."""
+    lines = reader.get("/reach/jsonl/?of=agent_run-a@2&of=agent_run-b@2").getvalue().splitlines()
+    assert [one["stream"] for one in json.loads(lines[0])["origins"]] == ["agent_run-a", "agent_run-b"]
+    call_command("reach", identity("rate"), identity("ticket"), "--json")
+    told_by_command = json.loads(capsys.readouterr().out)
+    assert told_by_command["counts"]["events"] == len(lines) - 1

@@ -29,6 +29,9 @@ MORE_THAN_SHAPE: Final = (
     "bisects",
     "regrades",
     "schedules",
+    "incidents",
+    "incidents/{incident_id}/steps",
+    "incidents/{incident_id}/close",
     "runs",
     "runs/{stream}/whatif",
 )
@@ -39,6 +42,8 @@ KNOWN: Final = {
     "event_id": identity("first"),
     "job_id": identity("job"),
     "audit_id": identity("audit"),
+    "incident_id": identity("incident"),
+    "schedule_id": identity("schedule"),
     "name": "causes",
 }
 

@@ -18,14 +18,14 @@ class Command(Base):
     """Follow causes and values down from an event."""
 
     help = (
-        "Count and list everything that rests on an event, over all runs: by causes, and by the values it brought in"
-        " that stand again in later events. Says what was searched, and what was not."
+        "Count and list everything that rests on an event, or on any of several, over all runs: by causes, and by the"
+        " values it brought in that stand again in later events. Says what was searched, and what was not."
     )
     example = "nagare reach 01992f0c-7a1e-7c3a-b1aa-0d5b6f2f9a11 --value 'northbank v2' --answers"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare what the command takes."""
-        parser.add_argument("event", metavar="EVENT_ID")
+        parser.add_argument("event", metavar="EVENT_ID", nargs="+", help=f"one or more, {blasts.MOST_ORIGINS} at most")
         parser.add_argument(
             "--value",
             action="append",
@@ -41,13 +41,15 @@ class Command(Base):
         if options["causes_only"] and options["value"]:
             raise wrong_usage("--causes-only follows no value; leave one out")
         store = store_of(options["project"])
-        start = store.event(options["event"])
+        if len(options["event"]) > blasts.MOST_ORIGINS:
+            raise wrong_usage(f"at most {blasts.MOST_ORIGINS} events can be asked about together")
+        starts = [store.event(event_id) for event_id in options["event"]]
         for name in ("causes", PROJECTION, SEARCH):
             catch_up(named(name))
         values = [] if options["causes_only"] else options["value"]
-        found = blasts.blast(store.project, start.stream, start.version, values=values)
+        found = blasts.blast_of(store.project, [(start.stream, start.version) for start in starts], values=values)
         if found is None:
-            raise EventNotFound(event_id=start.id, project=store.project)
+            raise EventNotFound(event_id=starts[0].id, project=store.project)
         if options["json"]:
             self.print_json(blasts.as_json(found))
             return

@@ -39,11 +39,21 @@ NEEDS = {
     "POST bisects": "read",
     "POST regrades": "grade",
     "GET schedules": "read",
-    "POST schedules": "grade",
+    "POST schedules": "read",  # and what its kind needs
+    "GET schedules/{schedule_id}": "read",
+    "POST schedules/{schedule_id}/run": "read",
+    "POST schedules/{schedule_id}/pause": "read",
+    "POST schedules/{schedule_id}/continue": "read",
+    "POST schedules/{schedule_id}/delete": "read",
     "POST audits": "audit",
     "GET audits/{audit_id}": "audit",
     "GET audits/{audit_id}/report.pdf": "audit",
     "GET audits/{audit_id}/bundle.zip": "audit",
+    "GET incidents": "read",
+    "POST incidents": "audit",
+    "GET incidents/{incident_id}": "read",
+    "POST incidents/{incident_id}/steps": "audit",
+    "POST incidents/{incident_id}/close": "audit",
     "GET jobs/{job_id}": "read",
     "POST jobs/{job_id}/cancel": "read",
     "GET projections": "read",
@@ -64,6 +74,8 @@ PATHS = {
     "job_id": identity("job"),
     "name": "causes",
     "audit_id": identity("audit"),
+    "incident_id": identity("incident"),
+    "schedule_id": identity("schedule"),
 }
 
 
