@@ -33,7 +33,7 @@ EVERY_S: Final = 1.0
 """How often a socket looks without a nudge, and asks whether its reader still may."""
 
 PACE_S: Final = 0.25
-"""The live page takes in rows so often at most."""
+"""Pages take in what is new so often at most."""
 
 MOST_SOCKETS: Final = 20
 """Of one person, or one token's owner, in a process."""
@@ -84,7 +84,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         self._user_id = said.user_id
         _open[said.user_id] += 1
-        self._following = asyncio.create_task(self._follow(speaker, is_paced=wanted.form == "rows"))
+        self._following = asyncio.create_task(self._follow(speaker, is_paced=wanted.form != "events"))
 
     async def disconnect(self, code: int) -> None:
         """Stop following."""

@@ -196,6 +196,12 @@
     markMap();
     markFields();
   });
+  document.addEventListener("nagare:grown", () => {
+    slider.max = run.last;
+    slider.style.setProperty("--at", `${100 * share(run.version)}%`);
+    markMap();
+    markFields();
+  });
   document.addEventListener("nagare:shown", (event) => {
     if (!run.isCurrent()) return;
     markFields(event.detail.title);

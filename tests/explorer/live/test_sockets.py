@@ -148,6 +148,21 @@ def test_one_stream_is_followed_from_a_position(token: str) -> None:
     run(story)
 
 
+def test_a_page_that_reads_by_itself_is_told_how_far_a_stream_goes(session: str) -> None:
+    """At once, and whenever that changed: a number, and nothing of what the events say."""
+
+    async def story() -> None:
+        await aside(put, number=3)
+        async with opened(cookie=session, stream="run-7", **{"as": "edge"}) as socket:
+            assert await socket.frame() == {"type": "edge", "version": 3}
+            await socket.until("horizon")
+            await aside(put, "run-8")
+            await aside(put, number=250)
+            assert await socket.until("edge") == {"type": "edge", "version": 253}
+
+    run(story)
+
+
 def test_jobs_are_told_of_when_they_change(token: str) -> None:
     """Those of the project, and once each way they are."""
 
@@ -313,6 +328,7 @@ def test_a_token_without_the_scope_may_not(transactional_db: None) -> None:
         {"stream": "run\x00"},
         {"stream": "x" * 300},
         {"as": "html"},
+        {"as": "edge"},
         {"as": "rows", "q": "x" * 3_000},
         {"project": "a\x00"},
         {f"k{at}": "" for at in range(20)},
