@@ -175,7 +175,7 @@ nagare.actions = nagare.actions || {};
     if (!drawn) return;
     const map = byId("map");
     map.setAttribute("aria-label", drawn.getAttribute("aria-label"));
-    map.dataset.noted = drawn.dataset.noted;
+    Object.assign(map.dataset, drawn.dataset);
     map.replaceChildren(...drawn.childNodes);
     isMapOld = false;
     mapAt = Date.now();
