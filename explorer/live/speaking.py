@@ -99,6 +99,8 @@ class Speaker:
         head = self._feed.head()
         if self._asked.form == "edge":
             return Said(frames=[*self._grown(self._feed), _horizon(head)])
+        if self._asked.form == "jobs":
+            return Said(frames=[*self._work(self._project), _horizon(head)])
         if self._rows is not None:
             with timezone.override(self._zone):
                 return self._told(self._feed, self._rows, head)
@@ -141,7 +143,7 @@ class Speaker:
     def _work(self, project: str) -> list[str]:
         """Return the jobs that are not as they were when they were last told of."""
         lately = datetime.now(UTC) - _JOBS_LATELY
-        now = {job["id"]: job for job in jobs_of(project, ended_since=lately)}
+        now = {job["id"]: job for job in jobs_of(project, ended_since=lately, only=self._asked.job)}
         changed = [job for name, job in now.items() if self._jobs.get(name) != job]
         self._jobs = now
         return [codec.text({"type": "job", "job": job}) for job in changed]

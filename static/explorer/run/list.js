@@ -183,6 +183,7 @@
     old.slice(parts.length).forEach((win) => win.remove());
     edges();
     told();
+    watch();
   }
 
   // A row that two events share took one from the rows before.

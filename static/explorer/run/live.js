@@ -18,6 +18,7 @@ nagare.actions = nagare.actions || {};
   const LONGEST_WAIT_MS = 8000;
   const TOLD_MS = 10000;
   const SLACK_PX = 8;
+  const OPENED_PX = 80; // a run that is opened at its newest event has that in view, and a little room below
   const JOINS = 80; // events that come in behind the others; beyond, the list begins anew at the end
   const NEAR = 8; // events behind the cursor that what is told of it may hang on
   const FINAL = { 4400: "This page asks for nothing that is here.", 4401: "Your session has ended.", 4403: "You may not read this project any more.", 4404: "The run is gone." };
@@ -36,7 +37,7 @@ nagare.actions = nagare.actions || {};
   // The list scrolls by itself, or with the page where there is one column; there it may be behind another tab.
   const box = () => (getComputedStyle(byId("rows")).overflowY === "auto" ? byId("rows") : document.scrollingElement);
   const isShown = () => byId("rows").offsetParent !== null;
-  const isAtEnd = () => isShown() && box().scrollHeight - box().scrollTop - box().clientHeight <= SLACK_PX;
+  const isAtEnd = (within = SLACK_PX) => isShown() && box().scrollHeight - box().scrollTop - box().clientHeight <= within;
   const isListed = () => run.list.end().last >= run.last;
 
   function toEnd() {
@@ -264,7 +265,7 @@ nagare.actions = nagare.actions || {};
       gone.close();
       connect();
     }
-    if (socket?.readyState !== WebSocket.OPEN && now - askedAt > POLL_MS) ask();
+    if (navigator.onLine && socket?.readyState !== WebSocket.OPEN && now - askedAt > POLL_MS) ask();
     if (isMapOld && now - mapAt > MAP_MS) ask();
     if (isInspectorOld && run.refresh()) isInspectorOld = false;
     if (untold && now - toldAt > TOLD_MS) say(`${count(untold)} new ${untold === 1 ? "event" : "events"}, ${count(run.last)} in all`);
@@ -281,9 +282,10 @@ nagare.actions = nagare.actions || {};
   }
 
   run.whenDrawn(() => {
-    following = runs() && isListed() && isAtEnd();
-    top = box().scrollTop;
-    showChip();
+    following = runs() && isListed() && isAtEnd(OPENED_PX);
+    showChip(); // which makes room for itself
+    if (following) toEnd();
+    else top = box().scrollTop;
   });
   connect();
   setInterval(look, 1000);
