@@ -123,14 +123,16 @@
     if (request || !link.isConnected) return;
     const isBefore = link.classList.contains("more-before");
     const own = list;
+    const { href } = link; // another one later: the rows at this end are others then
     request = new AbortController();
     try {
       const url = run.address;
-      url.searchParams.set("v", new URL(link.href).searchParams.get("v"));
+      url.searchParams.set("v", new URL(href).searchParams.get("v"));
       url.searchParams.set("part", "window");
       url.searchParams.set("edge", isBefore ? "before" : "after");
       const answer = await fetch(url, { signal: request.signal, headers: { "HX-Request": "true" } });
-      if (answer.ok && list === own) put(await answer.text(), isBefore);
+      const html = answer.ok ? await answer.text() : "";
+      if (html && list === own && link.isConnected && link.href === href) put(html, isBefore);
     } catch {
       // the link stays, and leads to the same rows
     } finally {

@@ -77,6 +77,8 @@ nagare.actions = nagare.actions || {};
   }
   document.addEventListener("scroll", scrolled, { capture: true, passive: true });
   document.addEventListener("nagare:cursor", pause);
+  // The list scrolls by itself where rows come or go above what is in view: nobody scrolled then.
+  document.addEventListener("nagare:list", () => (following ? toEnd() : (top = box().scrollTop)));
   document.addEventListener("selectionchange", () => {
     const selected = getSelection();
     if (selected && !selected.isCollapsed && byId("list").contains(selected.anchorNode)) pause();
