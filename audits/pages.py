@@ -106,6 +106,14 @@ class Line:
         """Whether nothing more happens to it."""
         return self.status in ("done", "failed", "cancelled")
 
+    @property
+    def announcement(self) -> str:
+        """What a screen reader is told: how it stands, and at every tenth page; how many there will be nobody knows."""
+        words = {"done": "The audit is made", "failed": "The audit could not be made", "cancelled": "Stopped"}
+        if self.has_ended or self.status == "queued":
+            return words.get(self.status, "Waiting for a worker")
+        return f"Making page {self.pages // 10 * 10}" if self.pages >= 10 else "Gathering"  # noqa: PLR2004 - a tenth
+
 
 @dataclass(frozen=True, kw_only=True)
 class Page:

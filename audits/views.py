@@ -70,8 +70,8 @@ def audit(request: ProjectRequest, audit_id: str) -> HttpResponse:
     if request.method == "POST":
         work.cancel(job.id)
         return HttpResponseRedirect(reverse("audits:audit", args=[job.id]))
-    template = "audits/audit.html#audit" if request.headers.get("HX-Request") else "audits/audit.html"
-    return render(request, template, {"audit": pages.line(job)})
+    part = "#audit" if request.headers.get("HX-Request") else ""
+    return render(request, f"audits/audit.html{part}", {"audit": pages.line(job), "is_update": bool(part)})
 
 
 @never_cache

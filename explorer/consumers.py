@@ -21,7 +21,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.http import parse_cookie
 
-from explorer.live.address import Asked, asked
+from explorer.live.address import Asked, Form, asked
 from explorer.live.bell import heard
 from explorer.live.speaking import Said, Speaker
 from explorer.preferences import zone_of
@@ -32,8 +32,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 EVERY_S: Final = 1.0
 """How often a socket looks without a nudge, and asks whether its reader still may."""
 
-PACE_S: Final = 0.25
-"""The live page takes in rows so often at most."""
+PACE_S: Final = {"rows": 0.25, "edge": 0.25, "jobs": 0.5}
+"""Pages take in what is new so often at most; of jobs, for which nothing rings, so often at all."""
 
 MOST_SOCKETS: Final = 20
 """Of one person, or one token's owner, in a process."""
@@ -84,7 +84,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         self._user_id = said.user_id
         _open[said.user_id] += 1
-        self._following = asyncio.create_task(self._follow(speaker, is_paced=wanted.form == "rows"))
+        self._following = asyncio.create_task(self._follow(speaker, wanted.form))
 
     async def disconnect(self, code: int) -> None:
         """Stop following."""
@@ -106,7 +106,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 self._following.cancel()
             await self._end(TOO_LONG, "this socket speaks and does not listen")
 
-    async def _follow(self, speaker: Speaker, *, is_paced: bool) -> None:
+    async def _follow(self, speaker: Speaker, form: Form) -> None:
         """Say what is new until the socket is closed. The next is read when this was taken."""
         async with heard(redis_url=self.redis_url) as rung:
             while True:
@@ -117,9 +117,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     return
                 if not await self._say(said.frames, speaker):
                     return
-                if is_paced:
-                    await asyncio.sleep(PACE_S)
-                if not said.has_more:
+                if form in PACE_S:
+                    await asyncio.sleep(PACE_S[form])
+                if not said.has_more and form != "jobs":
                     with suppress(TimeoutError):
                         async with asyncio.timeout(EVERY_S):
                             await rung.wait()

@@ -39,6 +39,11 @@ def duration(ms: float | None) -> str:
     return _long(round(ms / _SECOND))
 
 
+def seconds(number: int) -> str:
+    """Return whole seconds in the two units that matter: "4 s", "4m 14s"; what counts on shows no tenths."""
+    return _long(number)
+
+
 def _long(seconds: int) -> str:
     if seconds < _MINUTE:
         return f"{seconds} s"

@@ -74,3 +74,8 @@ def verdicts_of(kept: list[Any]) -> Verdicts:
     holding = {verdict.rule for verdict in known if verdict.says == "holds"} - failing
     others = {verdict.rule for verdict in known} - failing - holding
     return Verdicts(fails=fails, holds=len(holding), others=len(others))
+
+
+def graded_key(kept: list[Any]) -> str:
+    """Return what is another word after each verdict that changes what rows and chips show."""
+    return ",".join(f"{about}:{says}" for _, says, about, _ in kept)

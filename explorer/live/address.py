@@ -11,21 +11,28 @@ from explorer.query_language import MAX_LENGTH
 
 _LONGEST: Final = 4_096
 _LONGEST_NAME: Final = 245
+_LONGEST_ID: Final = 36
 _DIGITS: Final = 18
 _FIELDS: Final = 10
+
+
+Form = Literal["events", "rows", "edge", "jobs"]
+_FORMS: Final[dict[str, Form]] = {"events": "events", "rows": "rows", "edge": "edge", "jobs": "jobs"}
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Events past `after`, or from now on where it is None: of a stream, or of the project.
 
-    `form` is `events` for programs and `rows` for the live page, which may narrow them by a query `q`.
+    `form` is `events` for programs, `rows` for the live page, which may narrow them by a query `q`, `edge` for who reads
+    a stream over HTTP and wants to know how far it goes, and `jobs` for work alone: all of it, or the `job` of that id.
     """
 
     after: int | None = None
     stream: str = ""
     project: str | None = None
-    form: Literal["events", "rows"] = "events"
+    form: Form = "events"
     q: str = ""
+    job: str = ""
 
 
 def asked(query: bytes) -> Asked | None:
@@ -41,13 +48,16 @@ def asked(query: bytes) -> Asked | None:
         return None
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= _DIGITS):
         return None
-    stream, q = given.get("stream", ""), given.get("q", "")
-    if form not in ("events", "rows") or len(stream) > _LONGEST_NAME or len(q) > MAX_LENGTH:
+    stream, q, job = given.get("stream", ""), given.get("q", ""), given.get("job", "")
+    if form not in _FORMS or (form == "edge" and not stream) or len(stream) > _LONGEST_NAME:
+        return None
+    if len(q) > MAX_LENGTH or len(job) > _LONGEST_ID:
         return None
     return Asked(
         after=None if after is None else int(after),
         stream=stream,
         project=given.get("project"),
-        form="rows" if form == "rows" else "events",
+        form=_FORMS[form],
         q=q,
+        job=job,
     )

@@ -37,6 +37,10 @@ class Feed:
         """Return how far a reader of the project may read now."""
         return self._store.head()
 
+    def edge(self) -> int:
+        """Return the newest version of the stream, whatever was read of it."""
+        return self._store.stream_version(self._stream)
+
     def read(self, most: int = PAGE) -> list[RecordedEvent]:
         """Return the next events, at most so many, and stand behind them."""
         found = list(self._next(most))

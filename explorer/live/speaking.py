@@ -68,6 +68,7 @@ class Speaker:
         self._feed: Feed | None = None
         self._rows: Rows | None = None
         self._is_behind = True
+        self._edge = 0
         self._jobs: dict[str, dict[str, Any]] = {}
 
     def admit(self) -> Said:
@@ -105,6 +106,10 @@ class Speaker:
     def _new(self) -> Said:
         assert self._feed is not None and self._project is not None  # admitted before  # noqa: S101, PT018
         head = self._feed.head()
+        if self._asked.form == "edge":
+            return Said(frames=[*self._grown(self._feed), _horizon(head)])
+        if self._asked.form == "jobs":
+            return Said(frames=[*self._work(self._project), _horizon(head)])
         if self._rows is not None:
             with timezone.override(self._zone):
                 return self._told(self._feed, self._rows, head)
@@ -116,6 +121,11 @@ class Speaker:
             frames += [] if self._asked.stream else self._work(self._project)
             frames.append(_horizon(head))
         return Said(frames=frames, has_more=has_more)
+
+    def _grown(self, feed: Feed) -> list[str]:
+        """Say how far the stream goes, where that is not what was said last."""
+        before, self._edge = self._edge, feed.edge()
+        return [codec.text({"type": "edge", "version": self._edge})] if self._edge != before else []
 
     def _told(self, feed: Feed, rows: Rows, head: int) -> Said:
         """Return the next rows in one frame: all that fit, or the newest with how many came before them."""
@@ -143,7 +153,7 @@ class Speaker:
     def _work(self, project: str) -> list[str]:
         """Return the jobs that are not as they were when they were last told of."""
         lately = datetime.now(UTC) - _JOBS_LATELY
-        now = {job["id"]: job for job in jobs_of(project, ended_since=lately)}
+        now = {job["id"]: job for job in jobs_of(project, ended_since=lately, only=self._asked.job)}
         changed = [job for name, job in now.items() if self._jobs.get(name) != job]
         self._jobs = now
         return [codec.text({"type": "job", "job": job}) for job in changed]

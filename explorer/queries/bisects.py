@@ -187,6 +187,13 @@ class BisectPage:
         return self.state in ENDED
 
     @property
+    def announcement(self) -> str:
+        """What a screen reader is told: the answer when there is one, and every tenth of the way before."""
+        if self.has_ended or not self.total:
+            return self.answer
+        return f"{self.answer}, {self.done * 10 // self.total * 10} percent"
+
+    @property
     def flips(self) -> int:
         """How many changes of the verdict there are beside the first failure."""
         return max(0, len(self.found.answer.get("flips", ())) - 1) if self.found is not None else 0

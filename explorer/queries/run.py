@@ -7,7 +7,7 @@ adds the window of the list and the minimap. Both cost the same for a run of 200
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from explorer import timelines
@@ -24,10 +24,13 @@ from explorer.queries.run_panels import Panels, moment_for, panels
 from explorer.queries.run_steps import Cursor, Step
 from explorer.redactions import redacted_words
 from explorer.search import Passage
-from explorer.verdicts import verdicts_of
+from explorer.verdicts import graded_key, verdicts_of
 from journal.domain.agent_run import CATEGORY
 from journal.domain.aggregate import has_state
 from journal.domain.run_state import CODE_VERSION
+
+FOLLOWED_FOR: Final = timedelta(hours=1)
+"""How long after its last event a run that ended may grow still, by verdicts for example."""
 
 _LARGEST: Final = 2**62
 """Above any version there may be, and below what a column holds."""
@@ -117,7 +120,7 @@ class Inspector:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """The whole debugger."""
+    """The whole debugger. `is_followed` says that more of the run may come, and that the page listens for it."""
 
     inspector: Inspector
     window: Window
@@ -126,11 +129,17 @@ class Page:
     children: tuple[RunSummary, ...]
     banner: str
     find: Found | None
+    is_followed: bool = False
 
     @property
     def run(self) -> RunSummary:
         """Return the run."""
         return self.inspector.run
+
+    @property
+    def graded(self) -> str:
+        """Return what changes with the verdicts that rows show."""
+        return graded_key(self.run.verdicts)
 
     @property
     def folded_by(self) -> str:
@@ -217,7 +226,7 @@ def _inspector(project: str, address: Address, version: int) -> Inspector | None
     )
 
 
-def page(shown: Inspector, banner: str) -> Page:
+def page(shown: Inspector, banner: str, now: datetime) -> Page:
     """Return the whole debugger around an inspector."""
     run = shown.run
     parent, children = run_lines.relatives_of(run)
@@ -228,11 +237,12 @@ def page(shown: Inspector, banner: str) -> Page:
         children=children,
         window=window(shown, with_passages=True),
         find=run_find.find(run, shown.address, shown.version),
-        minimap=_minimap(run, shown.version),
+        minimap=minimap(run, shown.version),
+        is_followed=run.status == "running" or run.newest_us >= (now - FOLLOWED_FOR).timestamp() * 1_000_000,
     )
 
 
-def _minimap(run: RunSummary, cursor: int) -> Minimap:
+def minimap(run: RunSummary, cursor: int) -> Minimap:
     """Flag the failures of rules; in a run that no rule failed, the first failure of a tool."""
     rules = [verdict.version for verdict in verdicts_of(run.verdicts).fails]
     tools = [run.first_error] if run.first_error else []

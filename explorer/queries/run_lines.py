@@ -30,6 +30,9 @@ CHUNK: Final = 40
 QUIET: Final = frozenset({"unknown", "event", "memory_written"})
 """Kinds that say little of what an agent did: in its runs several in a row share one row, which counts them."""
 
+CALLS: Final = frozenset({"model_called", "reasoned"})
+"""Kinds that an answer follows."""
+
 _FEWEST_QUIET: Final = 2
 
 
@@ -38,7 +41,7 @@ class Row:
     """One row of the list: an event, or several from `first` to `last`, of which `line` is the one it goes by.
 
     Several are a model call with its response, a tool call with its `result`, or `quiet` events; `idle_us` is how long
-    nothing happened before.
+    nothing happened before; `waits_since_us` is when a call began that has no answer yet.
     """
 
     line: EventLine
@@ -56,6 +59,7 @@ class Row:
     rest: str = ""
     result: str = ""
     took_ms: float | None = None
+    waits_since_us: int | None = None
 
     @property
     def numbers(self) -> str:
@@ -175,6 +179,7 @@ class _Rows:
         self._ancestors = frozenset(ancestors)
         self._oldest = min(self._ancestors, default=None)
         self._is_raw = address.rows == "raw"
+        self._is_running = run.status == "running"
         self._folds_quiet = not self._is_raw and run.category == CATEGORY
         self._idle_us = idle_after_us(run.gaps)
         self._verdicts = verdicts_of(run.verdicts)
@@ -233,7 +238,13 @@ class _Rows:
             rest=rest,
             result=_result(result) if result is not None else "",
             took_ms=None if quiet else (result or line).took_ms,
+            waits_since_us=line.occurred_us if self._waits(line) else None,
         )
+
+    def _waits(self, line: EventLine) -> bool:
+        """Tell whether a call has no answer yet, in a run that goes on."""
+        is_open = line.pair is None and line.folded_into is None and line.took_ms is None
+        return self._is_running and line.kind in CALLS and line.time_known and is_open
 
     def _idle(self, before: EventLine | None, line: EventLine) -> int | None:
         """Return how long nothing had happened, where that is long for this run."""

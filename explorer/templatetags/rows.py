@@ -6,6 +6,7 @@ took longer than all the rest of the page. Texts go through `outside` as everywh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
 from django import template
@@ -19,6 +20,8 @@ from explorer.queries.run_lines import Row
 from explorer.templatetags.debugger import since
 from explorer.templatetags.nagare import glyph, icon
 from explorer.templatetags.search import passage
+
+_WAITED_FOR_S = 3_600
 
 register = template.Library()
 
@@ -42,9 +45,19 @@ def _pieces(row: Row, run: RunSummary) -> Iterator[str]:
     if row.verdict:
         yield f'<span class="chip chip-fails row-chip">{icon("cross", 12)}<span class="clip" dir="auto">'
         yield f'{brief(row.verdict.rule)}</span><span class="sr"> fails</span></span>'
-    if row.took_ms is not None:
+    if row.waits_since_us is not None:
+        yield waiting(row.waits_since_us)
+    elif row.took_ms is not None:
         yield f'<span class="took">{figures.duration(row.took_ms)}</span>'
     yield f'<span class="at">{since(line, run)}</span></a>'
+
+
+def waiting(since_us: int) -> str:
+    """Say for how long a call has been running; after an hour that is no news, and is not said."""
+    waited = int(time.time()) - since_us // 1_000_000
+    if not 0 <= waited < _WAITED_FOR_S:
+        return ""
+    return f'<span class="waiting" data-since="{since_us}">{icon("half", 12)}running {figures.seconds(waited)}</span>'
 
 
 def _look(row: Row) -> str:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
-from explorer.queries import notes, run_steps
+from explorer.queries import notes, run_edge, run_steps
 from explorer.queries import run as debugger
 from explorer.queries.run_address import Address
 from explorer.views.payload import DOWNLOADS, download
@@ -31,8 +32,8 @@ def page(request: HttpRequest, stream: str) -> HttpResponse:
     project = cast(ProjectRequest, request).project.slug
     address = Address.of(stream, request.GET)
     part = request.GET.get("part", "") if request.headers.get("HX-Request") == "true" else None
-    if part == "head":
-        return _live(request, project, address)
+    if part == "edge":
+        return _edge(request, project, address)
     if part == "window":
         return _window(request, project, address)
     found = debugger.find(project, address)
@@ -45,7 +46,7 @@ def page(request: HttpRequest, stream: str) -> HttpResponse:
 
 
 def _whole(request: HttpRequest, shown: debugger.Inspector, banner: str) -> HttpResponse:
-    page = debugger.page(shown, banner)
+    page = debugger.page(shown, banner, timezone.now())
     noted = notes.on_page(shown.run, shown.version)
     return render(request, _TEMPLATE, {"page": page, "at": shown, "window": page.window, "noted": noted})
 
@@ -66,14 +67,13 @@ def _window(request: HttpRequest, project: str, address: Address) -> HttpRespons
     return render(request, f"{_TEMPLATE}#window", {"window": window, "address": address, "run": run, "edge": edge})
 
 
-def _live(request: HttpRequest, project: str, address: Address) -> HttpResponse:
-    run = run_steps.run_of(project, address.stream)
-    if run is None:
+def _edge(request: HttpRequest, project: str, address: Address) -> HttpResponse:
+    """Answer a page that follows its run: how the run stands now, and the rows that the page does not have yet."""
+    rows, with_map = request.GET.get("edge", ""), request.GET.get("map") == "1"
+    edge = run_edge.edge_of(project, address, rows=rows, with_map=with_map)
+    if edge is None:
         raise Http404(_NO_RUN)
-    shown = address.asked or run.events
-    return render(
-        request, f"{_TEMPLATE}#live", {"run": run, "address": address, "shown": shown, "more": run.events - shown}
-    )
+    return render(request, f"{_TEMPLATE}#edge", {"edge": edge, "address": address})
 
 
 @requires(Permission.READ)

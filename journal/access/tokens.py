@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
@@ -104,9 +105,7 @@ def bearer_of(secret: str, *, now: datetime) -> Bearer | None:
 
     One query. When it was used is noted once a minute, so that reading does not write each time.
     """
-    owners_role = Membership.objects.filter(user=OuterRef("user"), project=OuterRef("project")).values("role")[:1]
-    found: Any = ApiToken.objects.annotate(role=Subquery(owners_role)).select_related("user")
-    row = found.filter(digest=digest(secret)).first()
+    row = next(iter(_with_role().filter(digest=digest(secret))[:1]), None)
     if row is None or _state(row, now) != "valid" or not row.user.is_active or row.role is None:
         return None
     if row.last_used_at is None or now - row.last_used_at >= USE_NOTED_EVERY:
@@ -118,6 +117,13 @@ def bearer_of(secret: str, *, now: datetime) -> Bearer | None:
         user=row.user,
         permissions=permissions_of(row.scopes, Role(row.role)),
     )
+
+
+@cache
+def _with_role() -> Any:
+    """Return the tokens with their owners and the roles of these, put together once: each request asks for one."""
+    owners_role = Membership.objects.filter(user=OuterRef("user"), project=OuterRef("project")).values("role")[:1]
+    return ApiToken.objects.annotate(role=Subquery(owners_role)).select_related("user")
 
 
 def permissions_of(scopes: Sequence[str], role: Role) -> frozenset[Permission]:

@@ -55,6 +55,9 @@ def _ingest(say: Say, asked: Asked) -> Report:
         for one in found.received
     ]
     lines.append(f"the floor  {found.floor_spans_per_s:>9,.0f} spans/s  p95 {found.floor_p95_ms:,.1f} ms")
+    lines.append(f"processor time of a request {found.cpu_ms:.1f} ms, of the floor {found.floor_cpu_ms:.1f} ms")
+    if found.rss_growth_mb is not None:
+        lines.append(f"the process that answers grew by {found.rss_growth_mb:,.0f} MB")
     lines.append(f"told as runs afterwards: {found.told_spans_per_s:,.0f} spans/s")
     return Report(document=found, lines=tuple(lines))
 
@@ -63,7 +66,7 @@ register(
     Bench(
         name="ingest",
         about=(
-            "spans over HTTP, a hundred a request, by one client and by eight, in a scratch journal on SQLite; the"
+            "spans over HTTP, a hundred a request, by one client, eight and 64, in a scratch journal on SQLite; the"
             " floor parses the same requests and commits a row for each span"
         ),
         run=_ingest,

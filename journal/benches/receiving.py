@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 _CHILD: Final = Path(__file__).with_name("receiving_child.py")
-CLIENTS: Final = (1, 8)
+CLIENTS: Final = (1, 8, 64)
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +41,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     floor_p95_ms: float
     received: tuple[Received, ...]
     told_spans_per_s: float
+    cpu_ms: float
+    """Processor time of a request, and of its floor: what a busy machine changes less than the clock."""
+
+    floor_cpu_ms: float
+    rss_growth_mb: float | None
+    """What the process that answers grew by, over all of it; None where the system does not tell."""
 
 
 def run(*, say: Callable[[str], None] = lambda _: None) -> Measured:

@@ -5,6 +5,7 @@ CLIENTS…            send with so many clients at once, one number after the ot
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import statistics
@@ -20,7 +21,10 @@ import msgspec
 
 _SPANS: Final = 100
 _REQUESTS: Final = 40
-"""Of each client, and of the floor."""
+"""Of the floor, and of each client; many clients share so many times `_BUSY`."""
+
+_BUSY: Final = 8
+_MEGABYTE: Final = 2**20
 
 _ROUNDS: Final = 3
 _TEXT: Final = "The order was paid twice, so the second payment goes back to the card that it came from. " * 4
@@ -83,11 +87,15 @@ def floor(folder: Path) -> list[float]:
 
 def send(clients: int, token: str) -> tuple[float, list[float]]:
     """Let clients send, each its own requests one after the other; return the seconds of all and of each request."""
-    bodies = [requests(_REQUESTS) for _ in range(clients)]
+    bodies = [requests(_each(clients)) for _ in range(clients)]
     began = time.perf_counter()
     with ThreadPoolExecutor(clients) as threads:
         took = [one for each in threads.map(lambda mine: _send(mine, token), bodies) for one in each]
     return time.perf_counter() - began, took
+
+
+def _each(clients: int) -> int:
+    return max(1, _REQUESTS * min(clients, _BUSY) // clients)
 
 
 def _send(bodies: list[bytes], token: str) -> list[float]:
@@ -130,11 +138,37 @@ def main() -> None:
     add_user("bench", role=Role.ENGINEER, project="bench", password=secrets.token_urlsafe(16))
     token = create_token(user="bench", project="bench", scopes=["ingest"]).secret
     send(1, token)  # what is loaded once is loaded
+    before = _rss_bytes()
+    cpu_ms, floor_cpu_ms = _cpu_ms(settings.CONFIG.data_dir, token)
     rounds = [
         (floor(settings.CONFIG.data_dir), {count: send(count, token) for count in map(int, sys.argv[1:])})
         for _ in range(_ROUNDS)
     ]
-    sys.stdout.write(msgspec.json.encode(_report(rounds)).decode() + "\n")
+    after = _rss_bytes()
+    grown = (after - before) / _MEGABYTE if before is not None and after is not None else None
+    found = _report(rounds) | {"cpu_ms": cpu_ms, "floor_cpu_ms": floor_cpu_ms, "rss_growth_mb": grown}
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+
+
+def _cpu_ms(folder: Path, token: str) -> tuple[float, float]:
+    """Return the processor time of one request of one client, and of its floor, in which making it does not count."""
+    began = time.process_time()
+    requests(_REQUESTS)
+    made = time.process_time() - began
+    took = []
+    for work in (lambda: send(1, token), lambda: floor(folder)):
+        began = time.process_time()
+        work()
+        took.append(1_000 * max(0.0, time.process_time() - began - made) / _REQUESTS)
+    return took[0], took[1]
+
+
+def _rss_bytes() -> int | None:
+    """Return how much memory this process holds, where the system tells."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _report(rounds: list[tuple[list[float], dict[int, tuple[float, list[float]]]]]) -> dict[str, Any]:
@@ -152,14 +186,15 @@ def _report(rounds: list[tuple[list[float], dict[int, tuple[float, list[float]]]
 def _line(clients: int, rounds: list[Any], floors: list[float]) -> dict[str, Any]:
     seconds = [sent[clients][0] for _, sent in rounds]
     each = [one for _, sent in rounds for one in sent[clients][1]]
+    sent_each = clients * _each(clients)
     return {
         "clients": clients,
-        "requests": clients * _REQUESTS,
-        "spans": clients * _REQUESTS * _SPANS,
-        "spans_per_s": clients * _REQUESTS * _SPANS / statistics.median(seconds),
+        "requests": sent_each,
+        "spans": sent_each * _SPANS,
+        "spans_per_s": sent_each * _SPANS / statistics.median(seconds),
         "p50_ms": 1_000 * statistics.median(each),
         "p95_ms": _p95(each),
-        "ratio": statistics.median(clients * bare / own for bare, own in zip(floors, seconds, strict=True)),
+        "ratio": statistics.median(sent_each / _REQUESTS * bare / own for bare, own in zip(floors, seconds, strict=True)),
     }
 
 

@@ -1,7 +1,7 @@
 """OTLP export requests as they come over HTTP: protobuf or JSON in, spans and log records out, and what is answered.
 
-Both encodings become the JSON form first and are read by what reads files, so that a trace means the same whichever way
-it came.
+JSON is read by what reads files. Protobuf is typed, so that its fields are taken as they are; that a trace means the same
+whichever way it came is tested, field by field.
 
 Source: OpenTelemetry Protocol specification 1.x, OTLP/HTTP; JSON Protobuf encoding.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any, Final, Literal
 
@@ -21,7 +21,7 @@ from journal.domain import codec
 from journal.errors import ImportRefused, PayloadRefused
 from journal.ingest.source import decode
 from journal.ingest.span_reading import decoded
-from journal.ingest.spans import Batch, Log, Span, read_request
+from journal.ingest.spans import KINDS, STATUSES, Batch, Log, Span, SpanEvent, read_request
 
 Signal = Literal["traces", "logs"]
 Encoding = Literal["application/x-protobuf", "application/json"]
@@ -72,8 +72,10 @@ def read(raw: bytes, *, signal: Signal, encoding: Encoding) -> Received:
         ImportRefused: the body is not such a request at all.
     """
     received = Received()
-    request = _from_json(raw) if encoding == "application/json" else _from_protobuf(raw, signal)
-    batch = read_request(request, lambda reason: received.refused.update([reason]))
+    if encoding == "application/json":
+        batch = read_request(_from_json(raw), lambda reason: received.refused.update([reason]))
+    else:
+        batch = _from_protobuf(raw, signal)
     for item in _of_signal(batch, signal):
         fault, body = _kept(item)
         if fault:
@@ -183,19 +185,17 @@ def _from_json(raw: bytes) -> dict[str, Any]:
     return request
 
 
-# --- Protobuf: its fields by their JSON names -------------------------------------------------------------------------
+# --- Protobuf ---------------------------------------------------------------------------------------------------------
 
 
-def _from_protobuf(raw: bytes, signal: Signal) -> dict[str, Any]:
+def _from_protobuf(raw: bytes, signal: Signal) -> Batch:
     message = _message(signal, "Request")
     decode_error: Any = import_module("google.protobuf.message").DecodeError
     try:
         message.ParseFromString(raw)
     except decode_error as error:
         raise ImportRefused(f"the body is no {_NAMES[signal]}Request in protobuf") from error
-    if signal == "traces":
-        return {"resourceSpans": [_resource(one, "scopeSpans", one.scope_spans) for one in message.resource_spans]}
-    return {"resourceLogs": [_resource(one, "scopeLogs", one.scope_logs) for one in message.resource_logs]}
+    return Batch(spans=list(_spans(message))) if signal == "traces" else Batch(logs=list(_logs(message)))
 
 
 def _message(signal: Signal, kind: str) -> Any:
@@ -203,70 +203,79 @@ def _message(signal: Signal, kind: str) -> Any:
     return getattr(module, _NAMES[signal] + kind)()
 
 
-def _resource(one: Any, name: str, scopes: Iterable[Any]) -> dict[str, Any]:
-    return {"resource": {"attributes": _pairs(one.resource.attributes)}, name: [_scope(scope) for scope in scopes]}
+def _spans(message: Any) -> Iterator[Span]:
+    for resource in message.resource_spans:
+        described = _pairs(resource.resource.attributes)
+        for scoped in resource.scope_spans:
+            scope = scoped.scope.name
+            yield from (_span(span, scope, described) for span in scoped.spans)
 
 
-def _scope(scoped: Any) -> dict[str, Any]:
-    described = {"scope": {"name": scoped.scope.name}}
-    if hasattr(scoped, "spans"):
-        return {**described, "spans": [_span(span) for span in scoped.spans]}
-    return {**described, "logRecords": [_log(log) for log in scoped.log_records]}
-
-
-def _span(span: Any) -> dict[str, Any]:
-    return {
-        "traceId": span.trace_id.hex(),
-        "spanId": span.span_id.hex(),
-        "parentSpanId": span.parent_span_id.hex(),
-        "name": span.name,
-        "kind": span.kind,
-        "startTimeUnixNano": span.start_time_unix_nano,
-        "endTimeUnixNano": span.end_time_unix_nano,
-        "attributes": _pairs(span.attributes),
-        "events": [
-            {"name": event.name, "timeUnixNano": event.time_unix_nano, "attributes": _pairs(event.attributes)}
+def _span(span: Any, scope: str, resource: dict[str, Any]) -> Span:
+    parent = span.parent_span_id.hex()
+    return Span(
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=parent if parent.strip("0") else None,
+        name=span.name,
+        kind=KINDS[span.kind] if 0 <= span.kind < len(KINDS) else "",
+        start_ns=span.start_time_unix_nano,
+        end_ns=span.end_time_unix_nano,
+        attributes=_pairs(span.attributes),
+        events=[
+            SpanEvent(name=event.name, at_ns=event.time_unix_nano, attributes=_pairs(event.attributes))
             for event in span.events
         ],
-        "status": {"code": span.status.code, "message": span.status.message},
-    }
+        status=STATUSES.get(span.status.code, "unset"),
+        status_message=span.status.message,
+        scope=scope,
+        resource=resource,
+    )
 
 
-def _log(log: Any) -> dict[str, Any]:
-    return {
-        "eventName": log.event_name,
-        "timeUnixNano": log.time_unix_nano,
-        "observedTimeUnixNano": log.observed_time_unix_nano,
-        "traceId": log.trace_id.hex(),
-        "spanId": log.span_id.hex(),
-        "body": _value(log.body),
-        "attributes": _pairs(log.attributes),
-    }
+def _logs(message: Any) -> Iterator[Log]:
+    for resource in message.resource_logs:
+        described = _pairs(resource.resource.attributes)
+        yield from (_log(log, described) for scoped in resource.scope_logs for log in scoped.log_records)
 
 
-def _pairs(attributes: Iterable[Any]) -> list[dict[str, Any]]:
-    return [{"key": pair.key, "value": _value(pair.value)} for pair in attributes]
+def _log(log: Any, resource: dict[str, Any]) -> Log:
+    known = _pairs(log.attributes)
+    named = known.get("event.name")
+    return Log(
+        name=log.event_name or (named if isinstance(named, str) else ""),
+        at_ns=log.time_unix_nano or log.observed_time_unix_nano,
+        trace_id=log.trace_id.hex(),
+        span_id=log.span_id.hex(),
+        body=_value(log.body),
+        attributes=known,
+        resource=resource,
+    )
 
 
-def _value(value: Any) -> dict[str, Any]:  # noqa: PLR0911 - one case for each kind of value
-    """Return an AnyValue in its JSON form; what JSON has no number for is the text that the JSON encoding writes."""
-    match value.WhichOneof("value"):
-        case "string_value":
-            return {"stringValue": value.string_value}
-        case "bool_value":
-            return {"boolValue": value.bool_value}
-        case "int_value":
-            return {"intValue": value.int_value}
+def _pairs(attributes: Iterable[Any]) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in attributes}
+
+
+def _value(value: Any) -> Any:
+    """Return what an AnyValue holds; what JSON has no number for is the text that the JSON encoding writes."""
+    kind = value.WhichOneof("value")
+    if kind in _PLAIN:
+        return getattr(value, kind)
+    match kind:
         case "double_value":
-            return {"doubleValue": _double(value.double_value)}
+            return _double(value.double_value)
         case "array_value":
-            return {"arrayValue": {"values": [_value(item) for item in value.array_value.values]}}
+            return [_value(item) for item in value.array_value.values]
         case "kvlist_value":
-            return {"kvlistValue": {"values": _pairs(value.kvlist_value.values)}}
+            return _pairs(value.kvlist_value.values)
         case "bytes_value":
-            return {"bytesValue": base64.b64encode(value.bytes_value).decode()}
+            return base64.b64encode(value.bytes_value).decode()
         case _:
-            return {}
+            return None
+
+
+_PLAIN: Final = frozenset({"string_value", "bool_value", "int_value"})
 
 
 def _double(number: float) -> float | str:

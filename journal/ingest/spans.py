@@ -32,8 +32,8 @@ _VALUES = (
     "double_value",
     "bytes_value",
 )
-_STATUS: dict[object, Status] = {1: "ok", 2: "error"}
-_KIND = ("", "internal", "server", "client", "producer", "consumer")
+STATUSES: dict[object, Status] = {1: "ok", 2: "error"}
+KINDS = ("", "internal", "server", "client", "producer", "consumer")
 
 
 class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -296,15 +296,15 @@ def _log(record: object, resource: dict[str, Any], line: int | None) -> Log:
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, int) and 0 <= value < len(_KIND):
-        return _KIND[value]
+    if isinstance(value, int) and 0 <= value < len(KINDS):
+        return KINDS[value]
     return _text(value).removeprefix("SPAN_KIND_").lower()
 
 
 def _status(code: object) -> Status:
     if isinstance(code, str) and code.upper().endswith(("ERROR", "OK")):
         return "error" if code.upper().endswith("ERROR") else "ok"
-    return _STATUS.get(as_int(code), "unset")
+    return STATUSES.get(as_int(code), "unset")
 
 
 def _field(record: object, name: str) -> Any:

@@ -69,6 +69,6 @@ nagare.actions = nagare.actions || {};
 
   // The answer comes in place of the question: whoever asked by keyboard or by ear is led to it.
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.target.id === "bisect") document.getElementById("answer")?.focus({ preventScroll: true });
+    if (event.target.id === "bisect" && !("job" in event.target.dataset)) document.getElementById("answer")?.focus({ preventScroll: true });
   });
 })();

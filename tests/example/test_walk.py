@@ -95,7 +95,7 @@ def test_every_tab_shows_every_event(shop: Client, stream: str) -> None:
         page = _words(shop, f"/runs/{stream}/?v={version}&tab={tab}").partition('<script type="application/json"')[0]
         assert "agent_run" not in page
         assert "unknown type" not in page
-    for tab, part in product(TABS, ("", "list", "window", "head")):
+    for tab, part in product(TABS, ("", "list", "window", "edge")):
         fragment = shop.get(f"/runs/{stream}/?v=2&tab={tab}&part={part}", HTTP_HX_REQUEST="true")
         assert fragment.status_code == 200
     for scrub in ("all", "decisions", "errors", "causes", "tool:x"):

@@ -93,8 +93,10 @@ def test_waiting_is_told_and_asks_again() -> None:
     viewer = person(Role.VIEWER)
     html, part = page(viewer, answer["Location"]), page(viewer, answer["Location"], is_part=True)
     assert "Waiting for a worker" in words(html)
-    assert part.strip() in html
-    assert 'hx-trigger="load delay:1s"' in html
+    shown, _, said = part.partition("<span hx-swap-oob")
+    assert shown.strip() in html
+    assert "Waiting for a worker" in said
+    assert 'hx-trigger="load delay:2s, nagare:job"' in html
     viewer.post(answer["Location"])
     assert Job.objects.get().status == "queued"
     person().post(answer["Location"])

@@ -125,7 +125,7 @@ def test_an_import_that_runs_asks_again_and_one_that_ended_does_not() -> None:
     client = signed_in()
     page = client.get(f"/import/{running.id}/").content.decode()
     assert "Importing 3 files" in page
-    assert 'hx-trigger="load delay:1s"' in page
+    assert 'hx-trigger="load delay:2s, nagare:job"' in page
     part = client.get(f"/import/{running.id}/", headers={"HX-Request": "true"}).content.decode()
     assert part.strip().startswith('<div class="imports" id="job"')
     Job.objects.filter(id=running.id).update(status="done", done=3)

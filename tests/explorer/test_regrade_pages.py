@@ -166,7 +166,7 @@ def test_a_running_job_tells_how_far_it_is_and_asks_again() -> None:
     viewer = person(Role.VIEWER)  # whose page has no form, and so no token that is another each time
     html, part = page(viewer, address), page(viewer, address, is_part=True)
     assert "Waiting for a worker" in words(html)
-    assert 'hx-trigger="load delay:1s"' in html
+    assert 'hx-trigger="load delay:2s, nagare:job"' in html
     assert part.split("<span hx-swap-oob", maxsplit=1)[0].strip() in html
     assert 'hx-swap-oob="innerHTML:#regrade-said">Waiting for a worker<' in part
     regrade.run(address.strip("/").split("/")[-1])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fresh_timelines", "reader"]
 
-PARTS = ("", "?part=list", "?part=window", "?part=head", "?tab=state", "?tab=diff", "?tab=payload", "?tab=causes")
+PARTS = ("", "?part=list", "?part=window", "?part=edge", "?tab=state", "?tab=diff", "?tab=payload", "?tab=causes")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@
   if (!root) return;
 
   const byId = (id) => document.getElementById(id);
-  const last = Number(root.dataset.events);
+  let last = Number(root.dataset.events);
   const path = root.dataset.path;
   const FETCH_MS = 80; // at most one answer is asked for in this time
   const DIM_MS = 80; // what is shown of another event than the cursor's is dimmed once it stands there for longer
@@ -25,6 +25,7 @@
   let dimTimer = 0;
   let request = null;
   let wasForward = true;
+  let isAnew = false; // what stands there is asked for again: nothing moved, and nothing needs to be said
   let ahead = null; // the answer for the row that comes next: {href, html, at}, without html while it is on its way
   const scrolled = new Map();
 
@@ -86,6 +87,7 @@
   }
 
   function go(number, { jump = false, changes = {}, url = null, isBack = false, smooth = true } = {}) {
+    isAnew = false;
     const to = target(clamp(number), url, changes);
     const before = address.searchParams;
     wantsList ||= before.get("rows") !== to.searchParams.get("rows");
@@ -207,10 +209,29 @@
     if (!request && !fetchTimer) inspector().classList.remove("htmx-request");
     byId("panel").classList.toggle("is-old", shown() !== version);
     const title = byId("inspector").querySelector(".event-title .title")?.textContent.trim() || "";
-    say("nagare:shown", { version: shown(), title });
-    if (isCurrent()) byId("said").textContent = `${version} of ${last}, ${title}`;
+    say("nagare:shown", { version: shown(), title, isAnew });
+    if (isCurrent() && !isAnew) byId("said").textContent = `${version} of ${last}, ${title}`;
     nagare.run.whenDrawn(settle);
+    isAnew = false;
     if (isCurrent()) setTimeout(askAhead);
+  }
+
+  // More of the run came: what is told of its length, and where steps lead, goes along.
+  function grow(to) {
+    last = Math.max(last, to);
+    root.dataset.events = last;
+    say("nagare:grown", { last });
+  }
+
+  // What stands around the cursor may have changed. Whoever reads or selects in the inspector is left alone.
+  function refresh() {
+    const selection = getSelection();
+    const isRead = inspector().contains(document.activeElement) || (!selection.isCollapsed && inspector().contains(selection.anchorNode));
+    if (!isCurrent() || isRead || !nagare.run.hasRow(version)) return false;
+    ahead = null;
+    isAnew = true;
+    load();
+    return true;
   }
 
   // What stands there stays, and says that it is not the event that was asked for.
@@ -251,8 +272,10 @@
   // --- For the other scripts ------------------------------------------------------------------------------------------
 
   nagare.run = {
-    last,
     path,
+    get last() {
+      return last;
+    },
     get version() {
       return version;
     },
@@ -262,6 +285,8 @@
     isCurrent,
     clamp,
     go,
+    grow,
+    refresh,
     whenDrawn,
     isListOld: () => wantsList,
     hasRow: () => true,

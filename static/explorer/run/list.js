@@ -123,14 +123,16 @@
     if (request || !link.isConnected) return;
     const isBefore = link.classList.contains("more-before");
     const own = list;
+    const { href } = link; // another one later: the rows at this end are others then
     request = new AbortController();
     try {
       const url = run.address;
-      url.searchParams.set("v", new URL(link.href).searchParams.get("v"));
+      url.searchParams.set("v", new URL(href).searchParams.get("v"));
       url.searchParams.set("part", "window");
       url.searchParams.set("edge", isBefore ? "before" : "after");
       const answer = await fetch(url, { signal: request.signal, headers: { "HX-Request": "true" } });
-      if (answer.ok && list === own) put(await answer.text(), isBefore);
+      const html = answer.ok ? await answer.text() : "";
+      if (html && list === own && link.isConnected && link.href === href) put(html, isBefore);
     } catch {
       // the link stays, and leads to the same rows
     } finally {
@@ -148,6 +150,14 @@
     const scroll = (by) => (getComputedStyle(box).overflowY === "auto" ? (box.scrollTop += by) : scrollBy(0, by));
     wins[isBefore ? "prepend" : "append"](...came.content.querySelectorAll(".win"));
     if (isBefore) scroll(box.scrollHeight - height);
+    const gone = shed(isBefore);
+    if (gone) scroll(-gone);
+    edges();
+    told();
+  }
+
+  // What goes for what came, at the other end; how high that was above what stays.
+  function shed(isBefore) {
     let gone = 0;
     const parts = windows();
     while (rows().length > MOST_ROWS && parts.length > 1) {
@@ -156,10 +166,57 @@
       gone += isBefore ? 0 : far.getBoundingClientRect().height;
       far.remove();
     }
-    if (gone) scroll(-gone);
+    return gone;
+  }
+
+  // --- The end of a run that grows -------------------------------------------------------------------------------------
+
+  // Rows that came anew from a row of the page on. What says the same stays as it is, under the pointer too: a call whose
+  // answer came stands in its row, so the last ones may change. What does not join replaces all.
+  function renew(parts) {
+    if (!parts.length) return;
+    const wins = byId("wins");
+    const first = from(parts[0]);
+    if (first > until(windows().at(-1)) + 1) wins.replaceChildren();
+    const old = windows().filter((win) => from(win) >= first);
+    const before = windows().filter((win) => from(win) < first).at(-1);
+    if (before) trim(before, first);
+    parts.forEach((part, at) => (old[at] ? patch(old[at], part) : wins.append(part)));
+    old.slice(parts.length).forEach((win) => win.remove());
     edges();
     told();
+    watch();
   }
+
+  // A row that two events share took one from the rows before.
+  function trim(win, first) {
+    const isOver = (row) => row && (!row.id || until(row) >= first);
+    while (isOver(win.lastElementChild)) win.lastElementChild.remove();
+    if (!win.childElementCount) return win.remove();
+    win.dataset.last = first - 1;
+  }
+
+  function patch(old, came) {
+    const fresh = [...came.children];
+    Object.assign(old.dataset, came.dataset);
+    fresh.forEach((row, at) => {
+      const present = old.children[at];
+      if (!present) old.append(row);
+      else if (said(present) !== said(row)) present.replaceWith(row);
+    });
+    while (old.childElementCount > fresh.length) old.lastElementChild.remove();
+  }
+
+  const said = (row) =>
+    [row.id, row.classList[1], row.dataset.first, row.dataset.last, ...[...row.childNodes].map((part) => part.dataset?.since || part.textContent)].join("\n");
+
+  run.list = {
+    /** The rows from here on may still change, or have others behind them. */
+    end: () => ({ first: from(windows().at(-1)), last: until(windows().at(-1)) }),
+    first: () => from(windows()[0]),
+    renew,
+    shed: () => shed(false),
+  };
 
   // A screen may be higher than the rows that are kept: what is in view stays.
   function isNear(part) {
@@ -223,10 +280,16 @@
     document.dispatchEvent(new CustomEvent("nagare:list"));
   }
 
+  document.addEventListener("nagare:grown", () => {
+    byId("shown-of").textContent = count(run.last);
+    list.classList.replace([...list.classList].find((name) => name.startsWith("numbers-")), `numbers-${String(run.last).length}`);
+    byId("wins").setAttribute("aria-label", `Events ${byId("shown").textContent} of ${count(run.last)}`);
+    for (const row of rows()) row.setAttribute("aria-setsize", run.last);
+  });
   document.addEventListener("nagare:cursor", (event) => mark(event.detail.smooth));
-  document.addEventListener("nagare:shown", () => {
+  document.addEventListener("nagare:shown", (event) => {
     if (byId("list") !== list) begin();
-    else if (run.isCurrent()) mark(false);
+    else if (run.isCurrent() && !event.detail.isAnew) mark(false);
     if (run.isCurrent()) markRail();
   });
   nagare.actions["list.raw"] = () => run.go(run.version, { changes: { rows: run.address.searchParams.get("rows") ? null : "raw" } });

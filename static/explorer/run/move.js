@@ -16,8 +16,9 @@
   const slider = byId("slider");
   const number = byId("number");
   const map = byId("map");
-  const share = (version) => (run.last > 1 ? (version - 1) / (run.last - 1) : 0);
-  const across = (version) => `${100 * (EDGE + share(version) * (1 - 2 * EDGE))}%`;
+  const drawn = () => Number(map.dataset.events); // the drawing of a run that grows comes a little later
+  const share = (version, of = run.last) => (of > 1 ? Math.min(1, (version - 1) / (of - 1)) : 0);
+  const across = (version) => `${100 * (EDGE + share(version, drawn()) * (1 - 2 * EDGE))}%`;
 
   function markMap() {
     const cursor = byId("map-cursor");
@@ -123,7 +124,7 @@
   function pointed(event, jump) {
     const box = map.getBoundingClientRect();
     const at = ((event.clientX - box.left) / box.width - EDGE) / (1 - 2 * EDGE);
-    const to = run.clamp(Math.round(1 + at * (run.last - 1)));
+    const to = run.clamp(Math.round(1 + at * (drawn() - 1)));
     if (jump || to !== run.version) run.go(to, { jump, smooth: false });
   }
   map.addEventListener("pointerdown", (event) => {
@@ -193,6 +194,12 @@
   document.addEventListener("nagare:cursor", (event) => {
     if (byId("scrub-check")) byId("scrub-check").checked = false;
     if (event.detail.jump) waiting = [];
+    markMap();
+    markFields();
+  });
+  document.addEventListener("nagare:grown", () => {
+    slider.max = run.last;
+    slider.style.setProperty("--at", `${100 * share(run.version)}%`);
     markMap();
     markFields();
   });

@@ -148,6 +148,21 @@ def test_one_stream_is_followed_from_a_position(token: str) -> None:
     run(story)
 
 
+def test_a_page_that_reads_by_itself_is_told_how_far_a_stream_goes(session: str) -> None:
+    """At once, and whenever that changed: a number, and nothing of what the events say."""
+
+    async def story() -> None:
+        await aside(put, number=3)
+        async with opened(cookie=session, stream="run-7", **{"as": "edge"}) as socket:
+            assert await socket.frame() == {"type": "edge", "version": 3}
+            await socket.until("horizon")
+            await aside(put, "run-8")
+            await aside(put, number=250)
+            assert await socket.until("edge") == {"type": "edge", "version": 253}
+
+    run(story)
+
+
 def test_jobs_are_told_of_when_they_change(token: str) -> None:
     """Those of the project, and once each way they are."""
 
@@ -165,6 +180,33 @@ def test_jobs_are_told_of_when_they_change(token: str) -> None:
             await socket.until("horizon")
             await aside(job, 2)
             assert (await socket.until("job"))["job"]["progress"]["done"] == 2
+
+    run(story)
+
+
+def test_a_page_of_one_job_is_told_of_that_alone(session: str) -> None:
+    """No events, no other jobs, and nobody else's; at once, and once each way it is."""
+
+    def job(name: str, **how: Any) -> None:
+        named = {"kind": "import", "project_id": "default", "status": "running"}
+        Job.objects.update_or_create(id=name, defaults=named | how)
+
+    async def story() -> None:
+        await aside(lambda: Job.objects.create(id="j-3", kind="import", project=add_project("theirs")))
+        await aside(job, "j-1")
+        await aside(job, "j-2")
+        await aside(put, number=3)
+        async with opened(cookie=session, job="j-1", after=0, **{"as": "jobs"}) as socket:
+            frames = [await socket.frame() for _ in range(3)]
+            assert [frame["type"] for frame in frames] == ["job", "horizon", "horizon"]
+            assert frames[0]["job"]["id"] == "j-1"
+            await aside(job, "j-2", done=5)
+            await aside(job, "j-1", done=5)
+            assert (await socket.until("job"))["job"]["progress"]["done"] == 5
+        async with opened(cookie=session, job="j-3", **{"as": "jobs"}) as socket:
+            assert [(await socket.frame())["type"] for _ in range(2)] == ["horizon", "horizon"]
+        async with opened(cookie=session, **{"as": "jobs"}) as socket:
+            assert {(await socket.until("job"))["job"]["id"] for _ in range(2)} == {"j-1", "j-2"}
 
     run(story)
 
@@ -313,6 +355,8 @@ def test_a_token_without_the_scope_may_not(transactional_db: None) -> None:
         {"stream": "run\x00"},
         {"stream": "x" * 300},
         {"as": "html"},
+        {"as": "edge"},
+        {"as": "jobs", "job": "x" * 40},
         {"as": "rows", "q": "x" * 3_000},
         {"project": "a\x00"},
         {f"k{at}": "" for at in range(20)},

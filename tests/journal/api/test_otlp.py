@@ -11,10 +11,12 @@ from typing import Any, Final
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from google.protobuf import json_format
 from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -154,6 +156,61 @@ def test_protobuf_and_json_are_the_same_records(sender: Sender) -> None:
     sender.send(packed(agent(1), chat(2, says="x")), kind=PROTOBUF)
     assert (sender.status, sender.response["Content-Type"], sender.response.content) == (200, PROTOBUF, b"")
     assert SpanRecord.objects.count() == 2
+
+
+def _every_field() -> tuple[ExportTraceServiceRequest, ExportLogsServiceRequest]:
+    """Return requests in which each field that is read says something, and one of each where none does."""
+    spans, logs = ExportTraceServiceRequest(), ExportLogsServiceRequest()
+    resource, told = spans.resource_spans.add(), logs.resource_logs.add()
+    for one in (resource, told):
+        one.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope, records = resource.scope_spans.add(), told.scope_logs.add().log_records
+    scope.scope.name = "lib"
+    for kind in range(7):
+        span = scope.spans.add(trace_id=b"t" * 16, span_id=bytes([9] * 7 + [kind]), name=f"n{kind}", kind=kind)
+        span.parent_span_id = b"\x00" * 8 if kind else b"p" * 8
+        span.start_time_unix_nano, span.end_time_unix_nano = kind * 10**18, kind * 10**18 + 1
+        span.status.code, span.status.message = kind % 3, "said"
+        event = span.events.add(name="exception", time_unix_nano=kind)
+        event.attributes.add(key="a").value.bool_value = bool(kind)
+        log = records.add(trace_id=b"t" * 16, span_id=b"s" * 8, event_name="e" if kind else "")
+        log.time_unix_nano, log.observed_time_unix_nano = kind, 7
+        for item in (span, log):
+            item.attributes.add(key="event.name").value.string_value = "named"
+            item.attributes.add(key="list").value.array_value.values.add(int_value=-kind)
+            item.attributes.add(key="map").value.kvlist_value.values.add(key="k").value.double_value = kind / 3
+            item.attributes.add(key="bytes").value.bytes_value = bytes([kind, 255])
+            item.attributes.add(key="none")
+        log.body.kvlist_value.values.add(key="content").value.string_value = "x"
+    scope.spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    records.add(trace_id=b"t" * 16)
+    return spans, logs
+
+
+def test_a_field_means_the_same_in_either_encoding() -> None:
+    """What protobuf's own writer of JSON makes of a request is kept in the same bytes."""
+    for signal, request in zip(("traces", "logs"), _every_field(), strict=True):
+        written = json_format.MessageToJson(
+            request, always_print_fields_with_no_presence=True, use_integers_for_enums=True
+        ).encode()
+        ways = [(request.SerializeToString(), PROTOBUF), (written, "application/json")]
+        one, other = (otlp_wire.read(raw, signal=signal, encoding=encoding) for raw, encoding in ways)
+        assert (one.rejected, other.rejected) == (0, 0)
+        assert len(one.records) == 8
+        assert [record.body for record in one.records] == [record.body for record in other.records]
+
+
+@pytest.mark.django_db
+def test_a_request_costs_the_same_queries_however_many_spans_it_has(
+    sender: Sender, django_assert_max_num_queries: Any
+) -> None:
+    """None is for a single span: who asks, what is known, the trace, the records, what waits, and the transaction."""
+    for number, spans in enumerate((1, 400), 1):
+        request = packed(*({**chat(at + 2, says="x"), "traceId": f"{number:032x}"} for at in range(spans)))
+        with django_assert_max_num_queries(12):
+            sender.send(request, kind=PROTOBUF)
+        assert sender.status == 200
+    assert SpanRecord.objects.count() == 401
 
 
 def test_every_kind_of_value_comes_through_protobuf() -> None:
