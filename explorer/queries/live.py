@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
+from django.utils import timezone
+
 from explorer import figures
 from explorer.listed import LISTED
 from explorer.live.narrowing import Narrowing, narrowed
@@ -24,6 +26,7 @@ _RUNS: Final = 20
 _OPEN_FOR: Final = timedelta(hours=1)
 _QUIET_US: Final = 30_000_000
 _SECOND_US: Final = 1_000_000
+_PULSE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,13 +45,17 @@ class OpenRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LivePage:
-    """The page. `position` is how far its rows go; `is_behind` says that there are more past them."""
+    """The page. `position` is how far its rows go; `is_behind` says that there are more past them.
+
+    `pulse` is how many events the journal took in each second of the last minute, as far as those read tell.
+    """
 
     narrowing: Narrowing
     rows: Sequence[LiveRow]
     position: int
     is_behind: bool
     is_old: bool
+    pulse: Sequence[int]
 
     @property
     def q(self) -> str:
@@ -88,7 +95,17 @@ def live_page(project: str, *, q: str, after: int | None) -> LivePage:
         position=last,
         is_behind=after is not None and (is_cut or len(events) == _SCANNED),
         is_old=after is not None,
+        pulse=_pulse([event.recorded_at for event in events], timezone.now()),
     )
+
+
+def _pulse(moments: Sequence[datetime], now: datetime) -> list[int]:
+    counts = [0] * _PULSE_SECONDS
+    for moment in moments:
+        ago = int((now - moment).total_seconds())
+        if 0 <= ago < _PULSE_SECONDS:
+            counts[-1 - ago] += 1
+    return counts
 
 
 def open_runs(project: str, now: datetime) -> list[OpenRun]:
