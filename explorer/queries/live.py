@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
+from django.db.models import Max
 from django.utils import timezone
 
 from explorer import figures
@@ -16,6 +17,7 @@ from explorer.live.narrowing import Narrowing, narrowed
 from explorer.live.rows import LiveRow, Rows
 from explorer.models import EventLine, RunSummary
 from explorer.verdicts import Verdict, verdicts_of
+from journal.domain.event import RecordedEvent
 from journal.store import get_store
 
 SHOWN: Final = 100
@@ -86,6 +88,8 @@ def live_page(project: str, *, q: str, after: int | None) -> LivePage:
     store, rows = get_store(project), Rows(project, narrowing)
     events = list(store.read_newest(_SCANNED) if after is None else store.read_all(after=after, limit=_SCANNED))
     found = rows.of(events)
+    if after is None and events and not found:
+        found = rows.of(_earlier(project))
     shown = found[-SHOWN:] if after is None else found[:SHOWN]
     is_cut = after is not None and len(found) > SHOWN
     last = shown[-1].position if is_cut else events[-1].position if events else after or 0
@@ -97,6 +101,12 @@ def live_page(project: str, *, q: str, after: int | None) -> LivePage:
         is_old=after is not None,
         pulse=_pulse([event.recorded_at for event in events], timezone.now()),
     )
+
+
+def _earlier(project: str) -> list[RecordedEvent]:
+    """Return events up to the newest of any run: a re-grade of all history is told after it, and is nobody's run."""
+    newest = RunSummary.objects.filter(LISTED, project=project).aggregate(newest=Max("position"))["newest"] or 0
+    return list(get_store(project).read_all(after=max(0, newest - _SCANNED), limit=_SCANNED))
 
 
 def _pulse(moments: Sequence[datetime], now: datetime) -> list[int]:
