@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from csp.constants import SELF
+from csp.decorators import csp_replace, csp_update
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseRedirect
@@ -9,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audits import jobs, making, pages
@@ -24,6 +27,7 @@ _FILES = {jobs.REPORT: "application/pdf", jobs.BUNDLE: "application/zip"}
 
 
 @never_cache
+@csp_update({"frame-src": [SELF]})
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires(Permission.AUDIT)
 def listing(request: ProjectRequest) -> HttpResponse:
@@ -48,6 +52,8 @@ def _page(request: ProjectRequest, draft: Draft, *, refusal: str = "") -> HttpRe
 
 
 @never_cache
+@xframe_options_sameorigin
+@csp_replace({"frame-ancestors": [SELF]})
 @require_safe
 @requires(Permission.AUDIT)
 def preview(request: ProjectRequest) -> HttpResponse:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 from django.db import models
@@ -18,7 +19,7 @@ from explorer.gaps import counted
 from explorer.models import EventLine, RunMap, RunSummary
 from explorer.search import projection as search  # noqa: F401 - it registers itself
 from explorer.shape import shape_of
-from explorer.verdicts import noted
+from explorer.verdicts import beside, noted, regraded
 from journal.domain import agent_run as run
 from journal.domain import retention
 from journal.domain.access_log import is_access
@@ -26,6 +27,7 @@ from journal.domain.aggregate import Headed, State, initial
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
+from journal.domain.grade import CATEGORY as GRADES
 from journal.domain.run_state import RunState
 from journal.domain.stream import category
 from journal.domain.text import clip, plain
@@ -79,7 +81,7 @@ class Explorer:
     """Fills `RunSummary`, `RunMap` and `EventLine`."""
 
     name = "explorer"
-    code_version = 4
+    code_version = 5
 
     def __init__(self) -> None:
         self._states: OrderedDict[_Key, State] = OrderedDict()
@@ -99,6 +101,7 @@ class Explorer:
         lines = [line for key, fresh in by_run.items() for line in self._take_in(key, fresh, summaries.get(key))]
         insert(EventLine, lines)
         _map(lines)
+        _grade(generation, events)
 
     def discard(self, *, below: int, keep: Collection[int]) -> None:
         """Delete old generations from the tables."""
@@ -124,13 +127,16 @@ class Explorer:
             return self._extend(key, fresh, summary)
         _, project, stream = key
         until = max(summary.events, fresh[-1].version)
+        kept = beside(summary.verdicts)
         summary.delete()
-        return self._extend(key, list(get_store(project).read_stream(stream, until=until)), None)
+        return self._extend(key, list(get_store(project).read_stream(stream, until=until)), None, verdicts=kept)
 
-    def _extend(self, key: _Key, fresh: list[RecordedEvent], summary: RunSummary | None) -> list[Line]:
+    def _extend(
+        self, key: _Key, fresh: list[RecordedEvent], summary: RunSummary | None, *, verdicts: Sequence[Any] = ()
+    ) -> list[Line]:
         """Bring a run's summary up to its newest event, and return the new lines, which are not stored yet."""
         state = self._state_before(key, fresh[0].version)
-        summary = summary or _new_summary(fresh[0], generation=key[0])
+        summary = summary or _new_summary(fresh[0], generation=key[0], verdicts=verdicts)
         lines: dict[int, Line] = {}
         snapshots = Kept(key[1])
         for event in fresh:
@@ -197,7 +203,25 @@ def _summaries(generation: int, keys: Iterable[_Key]) -> dict[_Key, RunSummary]:
     }
 
 
-def _new_summary(event: RecordedEvent, *, generation: int) -> RunSummary:
+def _grade(generation: int, events: Sequence[RecordedEvent]) -> None:
+    """Tell runs what re-grades came to: one read and one write for every hundred runs."""
+    of_grades = [event for event in events if category(event.stream) == GRADES]
+    decoded = [(event.project, catalog.decode(event)) for event in of_grades]
+    found = [
+        (project, grade, grade.run)
+        for project, grade in decoded
+        if isinstance(grade, run.Graded) and grade.run is not None and grade.run.since is None is grade.run.until
+    ]
+    keys = dict.fromkeys((generation, project, graded.stream) for project, _, graded in found)
+    summaries = _summaries(generation, keys)
+    for project, grade, graded in found:
+        summary = summaries.get((generation, project, graded.stream))
+        if summary is not None:
+            summary.verdicts = regraded(summary.verdicts, grade)
+    RunSummary.every.bulk_update(summaries.values(), ["verdicts"], batch_size=100)
+
+
+def _new_summary(event: RecordedEvent, *, generation: int, verdicts: Sequence[Any]) -> RunSummary:
     at = _microseconds(event)
     return RunSummary(
         generation=generation,
@@ -210,6 +234,7 @@ def _new_summary(event: RecordedEvent, *, generation: int) -> RunSummary:
         newest_us=at,
         time_known=event.meta.time == "recorded",
         position=event.position,
+        verdicts=list(verdicts),
     )
 
 

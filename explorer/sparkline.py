@@ -1,7 +1,8 @@
 """The shape of a run in 104 by 18 pixels, for the run list: path data, so that a row costs a handful of elements.
 
 Grey bars are the size of the context along the run. The width grows with the logarithm of the number of events. Crosses
-are tool failures, an upright at the end an abort: only those have colour.
+are tool failures, a triangle on a stem is where a rule first fails, an upright at the end an abort: only those have
+colour.
 """
 
 from __future__ import annotations
@@ -23,20 +24,24 @@ _CROSS: Final = 2.25
 
 @dataclass(frozen=True, kw_only=True)
 class Sparkline:
-    """Path data: bars, crosses of tool failures, and the upright of an abort; empty where there is nothing."""
+    """Path data: bars, crosses of tool failures, a broken rule, the upright of an abort; empty where there is none."""
 
     bars: str
     failures: str
+    rule: str
     end: str
 
     @property
     def alarms(self) -> str:
         """Return what has colour, as one path."""
-        return self.failures + self.end
+        return self.failures + self.rule + self.end
 
 
-def sparkline(shape: dict[str, Any], *, events: int, peak: int) -> Sparkline:
-    """Return the drawing of a run's shape (`explorer.shape`); `peak` is the largest context of the rows beside it."""
+def sparkline(shape: dict[str, Any], *, events: int, peak: int, rule_failure: int | None = None) -> Sparkline:
+    """Return the drawing of a run's shape (`explorer.shape`).
+
+    `peak` is the largest context of the rows beside it, `rule_failure` the first event at which a rule fails.
+    """
     width = width_of(events)
     heights = _heights(shape.get("bars") or [], count=max(1, width // _PITCH), peak=peak)
     bars = "".join(
@@ -46,6 +51,7 @@ def sparkline(shape: dict[str, Any], *, events: int, peak: int) -> Sparkline:
     return Sparkline(
         bars=bars,
         failures="".join(_cross(x) for x in places),
+        rule=_flag(_place(rule_failure, events, width)) if rule_failure else "",
         end=f"M{width + 1} 3V{_BASE}" if shape.get("aborted") else "",
     )
 
@@ -76,3 +82,8 @@ def _place(version: int, events: int, width: int) -> float:
 def _cross(x: float) -> str:
     size = _CROSS * 2
     return f"M{x - _CROSS:g} {_BASE - size:g}l{size:g} {size:g}M{x + _CROSS:g} {_BASE - size:g}l{-size:g} {size:g}"
+
+
+def _flag(x: float) -> str:
+    """Return a triangle on a stem. It is drawn with a line like all that has colour, so it is filled by a second one."""
+    return f"M{x - 2.6:g} 1.2h5.2l-2.6 3.6zM{x - 1:g} 2.2h2M{x:g} 2V{_BASE}"

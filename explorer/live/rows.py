@@ -23,14 +23,22 @@ from journal.store import get_store
 
 _SENTENCE: Final = 400
 _NAME: Final = 200
+_ID: Final = 8
+_ID_WHOLE: Final = 12
+"""An id no longer than this is shown whole."""
+
 _KEPT_AGENTS: Final = 2_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveRow:
-    """One event in a line. `at` is when the journal had it, which is what the order of the rows is of."""
+    """One event in a line. `at` is when the journal had it, which is what the order of the rows is of.
+
+    `run` is what its run goes by here: the agent and the beginning of the id, which tells two runs of one agent apart.
+    """
 
     stream: str
+    run: str
     version: int
     position: int
     kind: str
@@ -57,8 +65,7 @@ class Rows:
     def of(self, events: Iterable[RecordedEvent]) -> list[LiveRow]:
         """Return the rows, in the order of the events."""
         shown = [event for event in events if is_listed(event.stream)]
-        if self._narrowing.asks_agent:
-            self._learn({event.stream for event in shown} - self._agents.keys())
+        self._learn({event.stream for event in shown} - self._agents.keys())
         return [row for event in shown if (row := self._row(event)) is not None]
 
     def _row(self, event: RecordedEvent) -> LiveRow | None:
@@ -74,6 +81,7 @@ class Rows:
         at = timezone.localtime(event.recorded_at)
         return LiveRow(
             stream=event.stream,
+            run=_called(event.stream, self._agents.get(event.stream, "")),
             version=event.version,
             position=event.position,
             kind=kind,
@@ -86,6 +94,8 @@ class Rows:
 
     def _learn(self, streams: set[str]) -> None:
         """Find out whose runs these are: from the list, or from its beginning where the list does not have it yet."""
+        if not streams:
+            return
         if len(self._agents) > _KEPT_AGENTS:
             self._agents.clear()
         listed = RunSummary.objects.filter(project=self._project, stream__in=streams)
@@ -97,6 +107,13 @@ class Rows:
             decoded = catalog.decode(event)
             return (decoded.agent or "") if isinstance(decoded, run.Started) else ""
         return ""
+
+
+def _called(stream: str, agent: str) -> str:
+    own = stream.partition("-")[2]
+    if not agent:
+        return clip(stream, _NAME)
+    return f"{agent} {own[:_ID] if len(own) > _ID_WHOLE else own}"
 
 
 def html_of(rows: Sequence[LiveRow], *, left_out: int = 0, after: int = 0) -> str:

@@ -13,6 +13,7 @@ from explorer import figures
 from explorer.models import EventLine, RunSummary
 from explorer.queries.run_steps import run_of
 from explorer.state_changes import ChangeRow, change_rows, counted
+from explorer.queries.run_lines import parts_of
 from explorer.verdicts import Verdicts, verdicts_of
 from journal.domain.align import Pair
 from journal.domain.comparing import TOTALS, Comparison, Step, less
@@ -289,13 +290,12 @@ def _cells(run: RunSummary, steps: Sequence[Step], wanted: Sequence[int | None],
     path = reverse("explorer:run", args=[run.stream])
     found: dict[int, Cell] = {}
     for line in rows:
-        lead = f"Call {line.tool}" if line.kind == "reasoned" and line.tool else ""
-        is_led = bool(lead) and line.summary.startswith(lead)
+        lead, rest = parts_of(line.kind, line.tool, line.summary)
         found[versions[line.version]] = Cell(
             version=line.version,
             kind=line.kind,
-            lead=line.tool if is_led else "",
-            rest=line.summary[len(lead) :].strip() if is_led else line.summary,
+            lead=lead,
+            rest=rest,
             href=f"{path}?v={line.version}",
             is_at=line.version == at,
         )

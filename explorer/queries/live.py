@@ -8,12 +8,16 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
 
+from django.db.models import Max
+from django.utils import timezone
+
 from explorer import figures
 from explorer.listed import LISTED
 from explorer.live.narrowing import Narrowing, narrowed
 from explorer.live.rows import LiveRow, Rows
 from explorer.models import EventLine, RunSummary
 from explorer.verdicts import Verdict, verdicts_of
+from journal.domain.event import RecordedEvent
 from journal.store import get_store
 
 SHOWN: Final = 100
@@ -24,6 +28,7 @@ _RUNS: Final = 20
 _OPEN_FOR: Final = timedelta(hours=1)
 _QUIET_US: Final = 30_000_000
 _SECOND_US: Final = 1_000_000
+_PULSE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,13 +47,17 @@ class OpenRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LivePage:
-    """The page. `position` is how far its rows go; `is_behind` says that there are more past them."""
+    """The page. `position` is how far its rows go; `is_behind` says that there are more past them.
+
+    `pulse` is how many events the journal took in each second of the last minute, as far as those read tell.
+    """
 
     narrowing: Narrowing
     rows: Sequence[LiveRow]
     position: int
     is_behind: bool
     is_old: bool
+    pulse: Sequence[int]
 
     @property
     def q(self) -> str:
@@ -79,6 +88,8 @@ def live_page(project: str, *, q: str, after: int | None) -> LivePage:
     store, rows = get_store(project), Rows(project, narrowing)
     events = list(store.read_newest(_SCANNED) if after is None else store.read_all(after=after, limit=_SCANNED))
     found = rows.of(events)
+    if after is None and events and not found:
+        found = rows.of(_earlier(project))
     shown = found[-SHOWN:] if after is None else found[:SHOWN]
     is_cut = after is not None and len(found) > SHOWN
     last = shown[-1].position if is_cut else events[-1].position if events else after or 0
@@ -88,7 +99,23 @@ def live_page(project: str, *, q: str, after: int | None) -> LivePage:
         position=last,
         is_behind=after is not None and (is_cut or len(events) == _SCANNED),
         is_old=after is not None,
+        pulse=_pulse([event.recorded_at for event in events], timezone.now()),
     )
+
+
+def _earlier(project: str) -> list[RecordedEvent]:
+    """Return events up to the newest of any run: a re-grade of all history is told after it, and is nobody's run."""
+    newest = RunSummary.objects.filter(LISTED, project=project).aggregate(newest=Max("position"))["newest"] or 0
+    return list(get_store(project).read_all(after=max(0, newest - _SCANNED), limit=_SCANNED))
+
+
+def _pulse(moments: Sequence[datetime], now: datetime) -> list[int]:
+    counts = [0] * _PULSE_SECONDS
+    for moment in moments:
+        ago = int((now - moment).total_seconds())
+        if 0 <= ago < _PULSE_SECONDS:
+            counts[-1 - ago] += 1
+    return counts
 
 
 def open_runs(project: str, now: datetime) -> list[OpenRun]:

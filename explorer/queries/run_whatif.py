@@ -14,6 +14,8 @@ import msgspec
 from django.urls import reverse
 
 from explorer import figures, whatifs
+from explorer.drawings import minimap_of
+from explorer.layout import Minimap, Tick, tick_of
 from explorer.models import EventLine, RunSummary, WhatIf
 from explorer.queries.run_steps import run_of
 from explorer.state_changes import SHOWN, ChangeRow, change_rows, counted
@@ -100,6 +102,14 @@ class WhatIfPage:
     same: int
     edits: tuple[EditRow, ...]
     path: str
+    minimap: Minimap
+    fork: Tick
+
+    @property
+    def inserted(self) -> str:
+        """Return what the minimap says where the other history begins."""
+        added = sum(edit.op == "insert" for edit in self.answered.found.edits)
+        return f"+{added} inserted" if added else "edited from here"
 
     @property
     def title(self) -> str:
@@ -184,6 +194,8 @@ def page(project: str, run: RunSummary, kept: WhatIf, asked: int | None) -> What
         same=max(0, leaves(found.other) - len(found.changes)),
         edits=edit_rows(run, kept, edits),
         path=path,
+        minimap=minimap_of(run, cursor=version, failures=(), words=""),
+        fork=tick_of(touched, run.events),
     )
 
 

@@ -25,6 +25,7 @@ from explorer.queries.run_views import BUILT_IN, Tab, View, tabs
 from explorer.query_language import Part, Query, parse, parts
 from explorer.search import Passage
 from explorer.sparkline import Sparkline, peak_of, sparkline
+from explorer.verdicts import Verdicts, verdicts_of
 from journal.store import get_store
 
 PAGE: Final = 50
@@ -55,6 +56,7 @@ class RunRow:
     started_us: int | None
     parent: str
     parent_title: str
+    verdicts: Verdicts
     is_synthetic: bool
     hit: Passage | None
 
@@ -71,8 +73,13 @@ class RunRow:
 
     @property
     def ended_badly(self) -> bool:
-        """Whether someone should look at it."""
+        """Whether it was given up, or its source says that it failed."""
         return self.status == "aborted" or self.outcome in _BAD_OUTCOMES
+
+    @property
+    def needs_a_look(self) -> bool:
+        """Whether a rule fails, or the source says that the run failed."""
+        return bool(self.verdicts.fails) or self.outcome in _BAD_OUTCOMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,9 +260,12 @@ def _as_rows(project: str, runs: Sequence[RunSummary], texts: Texts, now: dateti
 
 
 def _as_row(run: RunSummary, peak: int, titles: dict[str, str], hit: Passage | None, now: datetime) -> RunRow:
+    verdicts = verdicts_of(run.verdicts)
+    first = verdicts.first
     return RunRow(
         stream=run.stream, title=run.title, status=run.status, quiet_ms=_quiet_ms(run, now),
-        agent=run.agent, model=run.model, shape=sparkline(run.shape, events=run.events, peak=peak), events=run.events,
+        agent=run.agent, model=run.model, events=run.events, verdicts=verdicts,
+        shape=sparkline(run.shape, events=run.events, peak=peak, rule_failure=first.version if first else None),
         duration_ms=run.duration_ms, cost_usd=run.cost_usd, tool_errors=run.tool_errors, first_error=run.first_error,
         outcome=run.outcome, user=run.subject, started_us=run.started_us if run.time_known else None,
         parent=run.parent_run, parent_title=titles.get(run.parent_run, ""), is_synthetic=run.synthetic,

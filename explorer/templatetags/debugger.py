@@ -16,7 +16,7 @@ from explorer.queries.run import Inspector
 from explorer.queries.run_address import Address
 from explorer.queries.run_lines import Window
 from explorer.templatetags.nagare import KIND_NAMES
-from explorer.verdicts import Verdicts, verdicts_of
+from explorer.verdicts import RulesAt, Verdicts, rules_at, verdicts_of
 
 register = template.Library()
 
@@ -73,6 +73,12 @@ def lasting(us: int) -> str:
 def verdicts(run: RunSummary) -> Verdicts:
     """Return what rules, benchmarks and people said of a run, as the journal has it."""
     return verdicts_of(run.verdicts)
+
+
+@register.filter
+def rules_said(run: RunSummary, version: int) -> RulesAt:
+    """Return what rules say of an event of a run, as far as the journal holds verdicts."""
+    return rules_at(verdicts_of(run.verdicts), version)
 
 
 @register.filter

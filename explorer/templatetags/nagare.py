@@ -300,4 +300,4 @@ def landing(address: str | None) -> str:
     if found is None:
         return address
     version = found["version"] or next(iter(parse_qs(query).get("v", [])), "")
-    return f"run {unquote(found['stream'])}" + (f", event {version}" if version.isdecimal() else "")
+    return f"run {outside.shortened(unquote(found['stream']))}" + (f", event {version}" if version.isdecimal() else "")

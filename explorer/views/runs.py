@@ -27,6 +27,15 @@ from journal.access import Permission, ProjectRequest, may, reader_id, requires
 _BUILDING: Final = "building"
 """The element that asks again and again whether there are rows now."""
 
+_OTEL: Final = """\
+OTEL_EXPORTER_OTLP_ENDPOINT={}
+OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer%20$NAGARE_TOKEN"
+"""
+_RECORD: Final = """\
+from journal import recorder
+with recorder.run(prompt=prompt, model="orion-3") as run: …
+"""
+
 if TYPE_CHECKING:
     from django_htmx.middleware import HtmxDetails
 
@@ -113,7 +122,8 @@ def complete(request: RunsRequest) -> HttpResponse:
 def _nothing_yet(request: RunsRequest, context: dict[str, Any]) -> HttpResponse:
     """Show how to begin; or that the list is being built, where the journal holds events that it does not show yet."""
     if not queries.has_events(request.project.slug):
-        return render(request, "explorer/runs/first.html", {**context, **drop_context(request)})
+        ways = {"otel_command": _OTEL.format(request.build_absolute_uri("/").rstrip("/")).strip(), "record_code": _RECORD.strip()}
+        return render(request, "explorer/runs/first.html", {**context, **drop_context(request), **ways})
     if request.htmx:
         return HttpResponse(status=204)
     return render(request, "explorer/runs/building.html", context)

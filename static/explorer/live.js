@@ -167,6 +167,7 @@ nagare.actions = nagare.actions || {};
       isSampled = frame.left_out > 0;
       arrivals.push([heardAt, frame.count]);
       untold += frame.count;
+      beat(frame.count);
     }
     if (frame.type === "horizon") position = Math.max(position, frame.position);
     look();
@@ -187,6 +188,7 @@ nagare.actions = nagare.actions || {};
 
   function look() {
     if (isOver) return;
+    beat(0);
     const now = Date.now();
     const silent = now - heardAt;
     const isStale = silent > STALE_MS;
@@ -214,12 +216,29 @@ nagare.actions = nagare.actions || {};
     tellState();
   }
 
+  // Events a second over the last minute: what the page came with, then what arrived; the newest ten are the rate's.
+  const pulse = byId("live-pulse");
+  const counts = (pulse.dataset.counts || "").split(",").map(Number);
+  let second = Math.floor(Date.now() / 1000);
+
+  function beat(fresh) {
+    const now = Math.floor(Date.now() / 1000);
+    for (; second < now; second += 1) counts.shift(), counts.push(0);
+    counts[counts.length - 1] += fresh;
+    const most = Math.max(5, ...counts);
+    const bars = counts.map((count, at) => (count ? `M${at * 6} 26v${-Math.max(2, Math.round((24 * count) / most))}h4V26z` : ""));
+    const [before, newest] = pulse.querySelectorAll("path");
+    before.setAttribute("d", `${bars.slice(0, -10).join("")}M0 25h360v1H0z`);
+    newest.setAttribute("d", bars.slice(-10).join(""));
+  }
+
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id === "live-runs") byId("live-open").textContent = event.target.dataset.runs;
   });
 
   toEnd();
   top = box.scrollTop;
+  beat(0);
   if ("follows" in page.dataset) {
     nagare.actions["live.follow"] = follow;
     showChip();
