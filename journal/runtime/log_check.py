@@ -55,11 +55,11 @@ OnProgress = Callable[[int, int], None]
 """Is told now and then how many of how many entries were checked; what it raises stops the check."""
 
 
-def _unwatched(done: int, total: int) -> None:
+def unwatched(done: int, total: int) -> None:
     del done, total
 
 
-def check_project(project: str, *, previous: str | None = None, on_progress: OnProgress = _unwatched) -> Checked:
+def check_project(project: str, *, previous: str | None = None, on_progress: OnProgress = unwatched) -> Checked:
     """Check a project's events against its log, and the log against its heads.
 
     `previous` is a note that somebody kept: the log has to go on from it. Others may go on sealing meanwhile.
@@ -71,12 +71,20 @@ def check_project(project: str, *, previous: str | None = None, on_progress: OnP
         nothing = Check(name="events", is_good=None if waiting else True, words=words)
         return Checked(project=project, origin=None, size=0, unsealed=waiting, checks=(nothing,))
     unsealed = EventRow.objects.filter(project=project, position__gt=log.position).count()
+    checks = check_log(log, previous=previous, on_progress=on_progress)
+    return Checked(project=project, origin=log.origin, size=log.size, unsealed=unsealed, checks=checks)
+
+
+def check_log(
+    log: Log, *, previous: str | None = None, on_progress: OnProgress = unwatched
+) -> tuple[Check, ...]:
+    """Check the events under a log's row, as it was read."""
     checks = [*_head(log), *_events(log, on_progress), *_outside(log)]
     if previous is not None:
         checks.append(_goes_on(log, previous, name="previous checkpoint"))
     if log.broken:
         checks.append(Check(name="sealing", is_good=False, words=f"stopped: {log.broken}"))
-    return Checked(project=project, origin=log.origin, size=log.size, unsealed=unsealed, checks=tuple(checks))
+    return tuple(checks)
 
 
 def _head(log: Log) -> Iterator[Check]:
