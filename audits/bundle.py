@@ -11,6 +11,7 @@ import hashlib
 import io
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 from typing import Any, Final
@@ -24,7 +25,7 @@ from journal.domain.leaf import leaf_of
 from journal.domain.merkle import Tiles
 from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint, parse_checkpoint, split_note
 from journal.domain.withdrawn import mark_on
-from journal.runtime import log_keys, log_rows, projection, sealer
+from journal.runtime import log_check, log_keys, log_rows, projection, sealer
 from journal.runtime.log_rows import NotSealed
 
 FORMAT: Final = 1
@@ -43,6 +44,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     previous: str
     places: dict[str, int]
     files: dict[str, bytes]
+    wrong: tuple[str, ...] = ()
+    """What a check of the whole journal against its log found wrong, when this was gathered."""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -51,31 +54,46 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return decoded
 
 
-def gather(query: Query, *, previous: str = "") -> Evidence:
+def gather(query: Query, *, previous: str = "", on_progress: log_check.OnProgress | None = None) -> Evidence:
     """Select what a query covers, and prove it under the newest checkpoint.
 
     What waits for the sealer or for the index of subjects is caught up with first. `previous` is a note that the log
-    is shown to go on from.
+    is shown to go on from. The whole journal is checked too, since what was removed can be missed in no selection;
+    what that finds wrong stands in the manifest. `on_progress` is told how far that is.
 
     Raises:
         NotSealed: the project has no log yet.
         AuditRefused: the query covers too much, or `previous` is of another log.
     """
+    try:
+        return _gathered(query, previous=previous, on_progress=on_progress or log_check.unwatched)
+    except msgspec.DecodeError as error:
+        raise AuditRefused("an event it would cover is no JSON any more; nagare verify says which") from error
+
+
+def _gathered(query: Query, *, previous: str, on_progress: log_check.OnProgress) -> Evidence:
     projection.catch_up(projection.named("subjects"))
     sealer.catch_up()
     log = log_rows.newest(query.project)
-    head = log_rows.head(log) if log is not None else None
+    head = log_rows.head_at(log) if log is not None else None
     if log is None or head is None:
         raise NotSealed(project=query.project)
     selection = select(query, up_to=head.position)
     tree = log_rows.tiles(log, size=head.size)
+    times = log_rows.tiles(log, size=head.size if head.occurred_note else 0, base=log_rows.OCCURRED)
     by_position = log_rows.indexes_of(log, [event.position for event in selection.events])
     places = {event.id: by_position[event.position] for event in selection.events if event.position in by_position}
     if missing := [event.id for event in selection.events if event.id not in places]:
         raise AuditRefused(f"event {missing[0]} has no place in the log; run nagare verify, something is wrong")
     files = {
         "events.jsonl": b"".join(_line(event, places[event.id]) for event in selection.events),
-        "proofs.json": _proofs(tree, places, _consistency(tree, previous, log.origin, head.size)),
+        "proofs.json": _proofs(
+            tree,
+            times,
+            places,
+            note=head.occurred_note,
+            consistency=_consistency(tree, previous, log.origin, head.size),
+        ),
         "checkpoint.txt": head.note.encode(),
         "previous-checkpoint.txt": previous.encode(),
         "keys.txt": "".join(f"{key.vkey}\n" for key in log_keys.in_use().keyring().verifiers).encode(),
@@ -83,7 +101,9 @@ def gather(query: Query, *, previous: str = "") -> Evidence:
         "README.txt": resources.files("audits.verifier").joinpath("README.txt").read_bytes(),
     }
     checkpoint = parse_checkpoint(split_note(head.note)[0])
-    manifest = _manifest(selection, checkpoint, files)
+    found = log_check.check_log(log, on_progress=on_progress)
+    wrong = tuple(check.words for check in found if check.is_good is False)
+    manifest = _manifest(selection, checkpoint, files, wrong)
     return Evidence(
         selection=selection,
         note=head.note,
@@ -92,6 +112,7 @@ def gather(query: Query, *, previous: str = "") -> Evidence:
         previous=previous,
         places=places,
         files={MANIFEST: manifest, **files},
+        wrong=wrong,
     )
 
 
@@ -107,7 +128,7 @@ def archive(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def _manifest(selection: Selection, checkpoint: Checkpoint, files: dict[str, bytes]) -> bytes:
+def _manifest(selection: Selection, checkpoint: Checkpoint, files: dict[str, bytes], wrong: Sequence[str]) -> bytes:
     types = Counter(event.type for event in selection.events)
     document = {
         "v": FORMAT,
@@ -121,6 +142,7 @@ def _manifest(selection: Selection, checkpoint: Checkpoint, files: dict[str, byt
         "streams": {part.stream: part.to_json() for part in selection.parts},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "log": {"origin": checkpoint.origin, "size": checkpoint.size},
+        "journal": {"checked": checkpoint.size, "wrong": list(wrong)},
     }
     return msgspec.json.format(codec.encode(document), indent=2) + b"\n"
 
@@ -139,12 +161,22 @@ def _line(event: RecordedEvent, index: int) -> bytes:
     return codec.encode(wire) + b"\n"
 
 
-def _proofs(tree: Tiles, places: dict[str, int], consistency: list[bytes]) -> bytes:
+def _proofs(tree: Tiles, times: Tiles, places: dict[str, int], *, note: str, consistency: list[bytes]) -> bytes:
+    """Of each event's place in the log, and of its time in the tree beside it, whose head is `note`."""
     paths = {
-        event_id: {"index": index, "path": [_base64(step) for step in tree.inclusion(index)]}
+        event_id: {"index": index, "path": _path(tree, index), "occurred": _path(times, index)}
         for event_id, index in places.items()
     }
-    return codec.encode({"proofs": paths, "consistency": [_base64(step) for step in consistency]}) + b"\n"
+    document = {"proofs": paths, "consistency": [_base64(step) for step in consistency], "occurred_checkpoint": note}
+    return codec.encode(document) + b"\n"
+
+
+def _path(tree: Tiles, index: int) -> list[str]:
+    """Return a proof; none where the log has no such entry or lacks rows, so that the event fails its check."""
+    try:
+        return [_base64(step) for step in tree.inclusion(index)]
+    except (ValueError, IndexError):
+        return []
 
 
 def _consistency(tree: Tiles, previous: str, origin: str, size: int) -> list[bytes]:

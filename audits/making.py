@@ -21,19 +21,20 @@ from journal.domain.agent_run import CATEGORY as AGENT_RUN
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, Metadata
 from journal.domain.stream import ANY_VERSION
-from journal.runtime import log_keys
+from journal.runtime import log_check, log_keys
 from journal.store import get_store
 
 _MADE: Final = catalog.name_of(AuditMade)
 
 
-def gathered(query: Query, *, previous: str | None = None) -> Evidence:
+def gathered(query: Query, *, previous: str | None = None, on_progress: log_check.OnProgress | None = None) -> Evidence:
     """Return the evidence for a query.
 
     Where no earlier checkpoint is given, it is that of the project's last audit: who was handed that one can see that
     nothing it rests on was changed since.
     """
-    return gather(query, previous=last_checkpoint(query.project) if previous is None else previous)
+    known = last_checkpoint(query.project) if previous is None else previous
+    return gather(query, previous=known, on_progress=on_progress)
 
 
 def bundle(evidence: Evidence) -> bytes:
@@ -77,8 +78,10 @@ _NAMES: Final = {
     "files": "Files as listed",
     "checkpoint": "Signature valid",
     "events": "Every event unchanged",
+    "times": "Every time unchanged",
     "streams": "None missing in a run",
     "query": "Question answered",
+    "journal": "Whole journal as sealed",
     "growth": "Log only grew",
 }
 

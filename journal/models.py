@@ -458,7 +458,10 @@ class Schedule(models.Model):
 
 
 class Log(models.Model):
-    """A project's transparency log at its newest head. `epoch` rises where one cannot go on and another begins."""
+    """A project's transparency log at its newest head. `epoch` rises where one cannot go on and another begins.
+
+    `frontier` is that of the tree over the events, `occurred` that of the tree over when they occurred.
+    """
 
     id = models.BigAutoField(primary_key=True)
     project = models.CharField(max_length=64)
@@ -467,6 +470,7 @@ class Log(models.Model):
     size = models.PositiveBigIntegerField(default=0)
     position = models.BigIntegerField(default=0)
     frontier = models.BinaryField(default=b"")
+    occurred = models.BinaryField(default=b"")
     broken = models.TextField(default="")
     opened_at = models.DateTimeField()
 
@@ -479,7 +483,10 @@ class Log(models.Model):
 
 
 class LogHead(models.Model):
-    """A signed checkpoint of a log, and the position of the last event under it."""
+    """A signed checkpoint of a log, and the position of the last event under it.
+
+    `occurred_note` is the signed head of the tree over when these events occurred; none is of a log before it had one.
+    """
 
     id = models.BigAutoField(primary_key=True)
     log = models.ForeignKey(Log, on_delete=models.PROTECT, db_index=False, related_name="heads")
@@ -487,6 +494,7 @@ class LogHead(models.Model):
     position = models.BigIntegerField()
     root = models.BinaryField()
     note = models.TextField()
+    occurred_note = models.TextField(default="")
     sealed_at = models.DateTimeField()
 
     class Meta:
@@ -499,7 +507,10 @@ class LogHead(models.Model):
 
 
 class LogTile(models.Model):
-    """Up to 256 hashes of one level of a log's tree, 32 bytes each; a partial one is widened in place."""
+    """Up to 256 hashes of one level of a log's tree, 32 bytes each; a partial one is widened in place.
+
+    Levels from 64 on are those of the tree over when the events occurred.
+    """
 
     id = models.BigAutoField(primary_key=True)
     log = models.ForeignKey(Log, on_delete=models.PROTECT, db_index=False, related_name="tiles")

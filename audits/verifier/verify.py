@@ -45,11 +45,9 @@ class Bad(Exception):
 class Unknown(Exception):
     """A check that could not be made, with the reason."""
 
-def sha256(data):
-    return hashlib.sha256(data).digest()
+def sha256(data): return hashlib.sha256(data).digest()
 
-def node(left, right):
-    return sha256(b"\x01" + left + right)
+def node(left, right): return sha256(b"\x01" + left + right)
 
 def unbase64(text, what):
     try:
@@ -64,8 +62,7 @@ def files_of(path):
     try:
         with zipfile.ZipFile(path) as bundle:
             entries = bundle.infolist()
-            if sum(entry.file_size for entry in entries) > MOST_BYTES:
-                raise Unknown(f"it unpacks to more than {MOST_BYTES >> 30} GiB")
+            if sum(entry.file_size for entry in entries) > MOST_BYTES: raise Unknown(f"it unpacks to more than {MOST_BYTES >> 30} GiB")
             if len({entry.filename for entry in entries}) != len(entries): raise Bad("a file is in it twice")
             return {entry.filename: bundle.read(entry) for entry in entries}, None
     except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
@@ -97,8 +94,7 @@ def inner(data, start, end):
     found = []
     while start < end:
         tag, begin, stop = der(data, start)
-        found.append((tag, start, begin, stop))
-        start = stop
+        found, start = [*found, (tag, start, begin, stop)], stop
     return found
 
 def check_signature(raw):
@@ -134,11 +130,9 @@ def check_manifest(files, manifest):
     named = manifest["files"]
     missing = sorted((set(named) | set(REQUIRED)) - set(files))
     extra = sorted(set(files) - set(named) - {"manifest.json"})
-    if missing or extra:
-        raise Bad(f"missing: {', '.join(missing) or 'none'}; not named in the manifest: {', '.join(extra) or 'none'}")
+    if missing or extra: raise Bad(f"missing: {', '.join(missing) or 'none'}; not named in the manifest: {', '.join(extra) or 'none'}")
     for name, digest in named.items():
-        if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise Bad(f"{name} is not the file that the manifest names")
+        if hashlib.sha256(files[name]).hexdigest() != digest: raise Bad(f"{name} is not the file that the manifest names")
     return f"{len(named)} files have the digests that the manifest names"
 
 def key_of(line: str) -> dict:
@@ -155,8 +149,7 @@ def note_of(raw):
     note = raw.decode("utf-8", "strict")
     text, blank, tail = note.rpartition("\n\n")
     lines = (text + "\n").split("\n")
-    if not blank or len(lines) < 4 or not lines[1].isascii() or not lines[1].isdecimal():
-        raise Bad("it is no signed checkpoint")
+    if not blank or len(lines) < 4 or not lines[1].isascii() or not lines[1].isdecimal(): raise Bad("it is no signed checkpoint")
     signatures = {}
     for line in tail.removesuffix("\n").split("\n"):
         dash, _, rest = line.partition(" ")
@@ -221,8 +214,7 @@ def check_growth(old, new, path):
     if old["origin"] != new["origin"]: raise Unknown(f"the earlier checkpoint is of another log, {old['origin']}")
     if old["size"] > new["size"]: raise Bad(f"the log had {old['size']:,} events before and has {new['size']:,} now")
     if old["size"] in (0, new["size"]):
-        if old["size"] and old["root"] != new["root"]:
-            raise Bad("two checkpoints of one size have different roots: there are two histories")
+        if old["size"] and old["root"] != new["root"]: raise Bad("two checkpoints of one size have different roots: there are two histories")
         return f"the log is as it was at {old['size']:,} events"
     hashes = list(path) if old["size"] & (old["size"] - 1) else [old["root"], *path]
     if not hashes: raise Unknown("the bundle holds no proof from that checkpoint")
@@ -273,19 +265,32 @@ def check_events(events, head, proofs):
         if root_from(leaf_of(event), proof["index"], head["size"], path) != head["root"]:
             raise Bad(f"{who} is not what was sealed at entry {proof['index']:,}")
         for name in ("data", "metadata"):
-            if exact(json.loads(stored(event, name))) != event[name]:
-                raise Bad(f"{who} shows another {name} than was recorded")
+            if exact(json.loads(stored(event, name))) != event[name]: raise Bad(f"{who} shows another {name} than was recorded")
         if event["log_index"] <= before: raise Bad(f"{who} stands out of order")
         before = event["log_index"]
     gone = sum(bool(WITHDRAWN.match(stored(event, "data"))) for event in events)
     words = f"{len(events):,} events are as they were sealed, each with its proof, in the journal's order"
     return words + (f"; the payloads of {gone:,} were purged or erased since: their digests stay" if gone else "")
 
+def check_times(events, head, top, proofs):
+    """Each event occurred when it was sealed to have: a second tree, entry for entry that of the log."""
+    if (top["origin"], top["size"]) != (head["origin"] + "/occurred", head["size"]): raise Bad("the times are of another log or size")
+    for event in events:
+        fields, proof = {"event_id": event["id"], "occurred_at": event["occurred_at"], "v": 1}, proofs[event["id"]]
+        leaf = sha256(b"\x00" + json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode())
+        if root_from(leaf, proof["index"], top["size"], [unbase64(step, "a proof") for step in proof["occurred"]]) != top["root"]:
+            raise Bad(f"{event['stream']} version {event['version']} did not occur at {event['occurred_at']}: another time was sealed")
+    return f"{len(events):,} events occurred when they were sealed to have"
+
+def check_journal(manifest):
+    """The journal was as it was sealed when this was made of it, as whoever made it says."""
+    if manifest["journal"]["wrong"]: raise Bad(f"the journal it was made of was altered: {manifest['journal']['wrong'][0]}")
+    return f"all {manifest['journal']['checked']:,} sealed events of the journal were as they were sealed, it says"
+
 def check_streams(events, manifest):
     """No version is missing of any stream, but those that the manifest names with a reason."""
-    seen = {}
-    for event in events:
-        seen.setdefault(event["stream"], set()).add(event["version"])
+    seen = {event["stream"]: set() for event in events}
+    for event in events: seen[event["stream"]].add(event["version"])
     if set(seen) != set(manifest["streams"]): raise Bad("the manifest names other streams than the events are of")
     left_out = 0
     for stream, said in manifest["streams"].items():
@@ -312,12 +317,10 @@ def check_query(events, manifest):
             "is of another correlation": query["correlation"] and meta.get("correlationId") not in other,
             "is of another tool": query["tool"] and event["data"].get("toolName") != query["tool"],
         }
-        for words in (words for words, is_wrong in wrong.items() if is_wrong):
-            raise Bad(f"{event['stream']} version {event['version']} {words}")
+        for words in (words for words, is_wrong in wrong.items() if is_wrong): raise Bad(f"{event['stream']} version {event['version']} {words}")
         types[event["type"]] = types.get(event["type"], 0) + 1
     counts = {"events": len(events), "streams": len(manifest["streams"]), "by_type": types}
-    if counts != manifest["counts"]:
-        raise Bad(f"the manifest counts {manifest['counts']['events']:,} events; there are {len(events):,}")
+    if counts != manifest["counts"]: raise Bad(f"the manifest counts {manifest['counts']['events']:,} events; there are {len(events):,}")
     account = manifest["completeness"]
     rest = sum(account["left_out"].values()) + account["others"] + account["unnamed"] + account["own"]
     if account["covered"] != len(events) or account["covered"] + rest != account["in_period"]:
@@ -353,20 +356,22 @@ def verify(files: dict, *, keys=(), previous=None, witnesses=(), quorum=0, say=p
         if old["size"] not in (0, parts["head"]["size"]) and (not own or note_of(own)[1] != old):
             raise Unknown(f"this bundle holds no proof from the checkpoint at {old['size']:,} events; ask for one")
         return check_growth(old, parts["head"], path())
-    def path():
-        return [unbase64(step, "a proof") for step in parts["consistency"]]
-    if pdf is not None:
-        check("pdf", lambda: check_signature(pdf))
+    def times():
+        if not parts["occurred_checkpoint"]: raise Unknown("the log has no tree over the times yet")
+        return check_times(parts["events"], parts["head"], growth(parts["occurred_checkpoint"].encode(), "times'"), parts["proofs"])
+    def path(): return [unbase64(step, "a proof") for step in parts["consistency"]]
+    if pdf is not None: check("pdf", lambda: check_signature(pdf))
     check("files", read)
     check("checkpoint", lambda: check_checkpoint(files, manifest, keys, witnesses, quorum))
     check("events", lambda: check_events(parts["events"], parts["head"], parts["proofs"]))
+    check("times", times)
     check("streams", lambda: check_streams(parts["events"], manifest))
     check("query", lambda: check_query(parts["events"], manifest))
+    check("journal", lambda: check_journal(manifest))
     if files.get("previous-checkpoint.txt"):
         own = files["previous-checkpoint.txt"]
         check("growth", lambda: check_growth(growth(own, "previous"), parts["head"], path()))
-    if previous is not None:
-        check("earlier report", kept)
+    if previous is not None: check("earlier report", kept)
     return 1 if FAIL in verdicts else 2 if UNKNOWN in verdicts else 0
 
 def main(arguments: list[str] | None = None, say: Callable[[str], None] = print) -> int:

@@ -66,6 +66,15 @@ def leaf_of(event: RecordedEvent) -> Leaf:
     )
 
 
+def occurred_leaf(event: RecordedEvent) -> bytes:
+    """Return the hash of when an event occurred, for a second tree beside the log's: its leaf names no such time.
+
+    Entry for entry it is that of the log; the event's id binds the two.
+    """
+    fields = {"v": FORMAT, "event_id": event.id, "occurred_at": instant(event.occurred_at)}
+    return leaf_hash(json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
 def subject_keys(*payloads: bytes) -> tuple[str, ...]:
     """Return the ids of the keys that encrypted fields of these payloads name, each once, in order.
 

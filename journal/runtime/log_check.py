@@ -7,15 +7,15 @@ whose owner holds the key and rewrote it whole: that is what checkpoints elsewhe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, repeat
 from typing import Final
 
 import msgspec
 from django.db.models import Count, F, OuterRef, Subquery
 
 from journal.domain.event import RecordedEvent
-from journal.domain.leaf import leaf_of
+from journal.domain.leaf import leaf_of, occurred_leaf
 from journal.domain.merkle import TILE_WIDTH, Frontier
 from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint
 from journal.domain.proof import ProofRefused, check_consistency
@@ -29,6 +29,7 @@ from journal.store import get_store
 _HOLES: Final = 5
 """How many of what is missing are named."""
 
+_OFTEN: Final = 2_000
 _NEAR: Final = TILE_WIDTH
 """How far around a wrong leaf to look for what took its place."""
 
@@ -57,10 +58,18 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return False if False in found else None if None in found else True
 
 
-def check_project(project: str, *, previous: str | None = None) -> Checked:
+OnProgress = Callable[[int, int], None]
+"""Is told now and then how many of how many entries were checked; what it raises stops the check."""
+
+
+def unwatched(done: int, total: int) -> None:
+    del done, total
+
+
+def check_project(project: str, *, previous: str | None = None, on_progress: OnProgress = unwatched) -> Checked:
     """Check a project's events against its log, and the log against its heads.
 
-    `previous` is a note that somebody kept: the log has to go on from it.
+    `previous` is a note that somebody kept: the log has to go on from it. Others may go on sealing meanwhile.
     """
     log = log_rows.newest(project)
     if log is None:
@@ -69,17 +78,23 @@ def check_project(project: str, *, previous: str | None = None) -> Checked:
         nothing = Check(name="events", is_good=None if waiting else True, words=words)
         return Checked(project=project, origin=None, size=0, unsealed=waiting, checks=(nothing,))
     unsealed = EventRow.objects.filter(project=project, position__gt=log.position).count()
-    checks = [*_head(log), *_events(log), *_outside(log)]
+    checks = check_log(log, previous=previous, on_progress=on_progress)
+    return Checked(project=project, origin=log.origin, size=log.size, unsealed=unsealed, checks=checks)
+
+
+def check_log(log: Log, *, previous: str | None = None, on_progress: OnProgress = unwatched) -> tuple[Check, ...]:
+    """Check the events under a log's row, as it was read."""
+    checks = [*_head(log), *_events(log, on_progress), *_outside(log)]
     if previous is not None:
         checks.append(_goes_on(log, previous, name="previous checkpoint"))
     if log.broken:
         checks.append(Check(name="sealing", is_good=False, words=f"stopped: {log.broken}"))
-    return Checked(project=project, origin=log.origin, size=log.size, unsealed=unsealed, checks=tuple(checks))
+    return tuple(checks)
 
 
 def _head(log: Log) -> Iterator[Check]:
     """The newest head is signed by this installation and says what the log's row says."""
-    newest = log_rows.head(log)
+    newest = log_rows.head_at(log)
     if newest is None:
         yield Check(name="checkpoint", is_good=log.size == 0 or None, words="nothing is signed yet")
         return
@@ -94,42 +109,81 @@ def _head(log: Log) -> Iterator[Check]:
     yield Check(name="checkpoint", is_good=is_same, words=words)
 
 
-def _events(log: Log) -> Iterator[Check]:
+def _events(log: Log, on_progress: OnProgress) -> Iterator[Check]:
     """Every event has the leaf that was sealed, and the leaves give the signed roots."""
-    heads = LogHead.objects.filter(log=log).order_by("size").values_list("size", "root").iterator(chunk_size=2_000)
-    due = next(heads, None)
-    frontier, wrong = Frontier(), None
-    missing = _Withdrawn(log.project)
+    heads = _Heads(log)
+    frontier, times, missing = Frontier(), Frontier(), _Withdrawn(log.project)
     events = _sealed_events(log)
-    leaves = log_rows.leaves(log)
-    for index, leaf in enumerate(leaves):
-        event = next(events, None)
+    sealed_times = log_rows.leaves(log, base=log_rows.OCCURRED) if log.occurred else repeat(None)
+    for index, leaf in enumerate(log_rows.leaves(log)):
+        event, occurred = next(events, None), next(sealed_times, b"")
         if event is None or leaf_of(event).hash != leaf:
             words = "; ".join([_what_is_wrong(log, index, event), *_holes(log)])
             yield Check(name="events", is_good=False, words=words)
             return
         missing.look_at(event)
+        if occurred is not None and occurred_leaf(event) != occurred:
+            yield Check(name="events", is_good=False, words=_dated(index, event, occurred))
+            return
         frontier.add(leaf)
-        if due is not None and frontier.size == due[0]:
-            if frontier.root != bytes(due[1]):
-                wrong = due[0]
-                break
-            due = next(heads, None)
-    extra = next(events, None)
-    if extra is not None and wrong is None:
+        times.add(occurred or b"")
+        if not heads.agree_with(frontier):
+            words = f"the leaves do not give the root signed at {frontier.size:,} events"
+            yield Check(name="tree", is_good=False, words=words)
+            return
+        if index % _OFTEN == 0:
+            on_progress(index, log.size)
+    yield from _ends(log, frontier, next(events, None), is_signed=heads.are_done)
+    yield from missing.checks()
+    if log.occurred:
+        yield _times(log, times)
+
+
+class _Heads:
+    """The roots that were signed, smallest tree first."""
+
+    def __init__(self, log: Log) -> None:
+        rows = LogHead.objects.filter(log=log, size__lte=log.size).order_by("size").values_list("size", "root")
+        self._rows = rows.iterator(chunk_size=2_000)
+        self._due = next(self._rows, None)
+
+    @property
+    def are_done(self) -> bool:
+        """Whether every root was compared."""
+        return self._due is None
+
+    def agree_with(self, frontier: Frontier) -> bool:
+        """Compare with what was signed at that size, if anything was."""
+        if self._due is None or self._due[0] != frontier.size:
+            return True
+        root, self._due = bytes(self._due[1]), next(self._rows, None)
+        return frontier.root == root
+
+
+def _ends(log: Log, frontier: Frontier, extra: RecordedEvent | None, *, is_signed: bool) -> Iterator[Check]:
+    """Nothing stands past the last leaf, and none is missing."""
+    if extra is not None:
         words = f"{_named(extra)} stands among sealed events and was not sealed"
         yield Check(name="events", is_good=False, words=words)
-        return
-    if frontier.size < log.size and wrong is None:
+    elif frontier.size < log.size:
         words = f"the log's tiles hold {frontier.size:,} of {log.size:,} leaves: rows of the log are missing"
         yield Check(name="tree", is_good=False, words=words)
-        return
-    if wrong is not None:
-        yield Check(name="tree", is_good=False, words=f"the leaves do not give the root signed at {wrong:,} events")
-        return
-    yield Check(name="events", is_good=True, words=f"all {log.size:,} sealed events are there, as they were sealed")
-    yield from missing.checks()
-    yield Check(name="tree", is_good=due is None, words="the leaves give every signed root")
+    else:
+        yield Check(name="events", is_good=True, words=f"all {log.size:,} sealed events are there, as they were sealed")
+        yield Check(name="tree", is_good=is_signed, words="the leaves give every signed root")
+
+
+def _times(log: Log, found: Frontier) -> Check:
+    """The leaves over the times give the root that was signed of them."""
+    newest = log_rows.head_at(log)
+    try:
+        opened = open_checkpoint(newest.occurred_note if newest else "", log_keys.in_use().keyring().verifiers)
+    except NoteRefused as error:
+        return Check(name="times", is_good=False, words=f"the head over the times is not this installation's: {error}")
+    signed, origin = opened.checkpoint, log_rows.occurred_origin(log)
+    is_same = (signed.origin, signed.size, signed.root) == (origin, found.size, found.root)
+    words = f"all {found.size:,} occurred when they were sealed to have" if is_same else "they give another root"
+    return Check(name="times", is_good=is_same, words=words)
 
 
 class _Withdrawn:
@@ -198,7 +252,15 @@ def _what_is_wrong(log: Log, index: int, event: RecordedEvent | None) -> str:
     following = _after(log, event)
     if index < tile_from + len(near) and any(leaf_of(one).hash == near[index - tile_from] for one in following):
         return f"{place}: {_named(event)} stands there now and was not sealed, or was moved there"
-    return f"{place} is not what was sealed: {_named(event)} was altered"
+    sealed = near[index - tile_from].hex() if index < tile_from + len(near) else "none"
+    return f"{place} is not what was sealed: {_named(event)} was altered; leaf {sealed} was sealed, it has {leaf.hex()}"
+
+
+def _dated(index: int, event: RecordedEvent, sealed: bytes) -> str:
+    return (
+        f"entry {index:,} of the log is not what was sealed: {_named(event)} was given another time of occurrence;"
+        f" leaf {sealed.hex()} was sealed, it has {occurred_leaf(event).hex()}"
+    )
 
 
 def _holes(log: Log) -> Iterator[str]:
@@ -251,6 +313,8 @@ def _goes_on(log: Log, note: str, *, name: str) -> Check:
 
 
 def _consistent(log: Log, before: Checkpoint, name: str) -> Check:
+    if before.size > log.size:  # sealed since the row was read, unless it was never sealed here
+        log = Log.objects.get(pk=log.pk)
     if before.size > log.size:
         words = f"was signed at {before.size:,} events, of which the log holds {log.size:,}"
         return Check(name=name, is_good=False, words=words)

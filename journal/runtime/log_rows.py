@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final
 
 import msgspec
 from django.db.models.functions import Now
@@ -13,6 +15,9 @@ from journal.domain.note import Checkpoint, Proof
 from journal.errors import JournalError
 from journal.models import EventRow, Log, LogHead, LogTile
 from journal.runtime import census
+
+OCCURRED: Final = 64
+"""Where the levels of the tree over the times begin among a log's tiles; no log is 64 levels high."""
 
 
 class NotSealed(JournalError):
@@ -48,8 +53,21 @@ def frontier_of(log: Log) -> Frontier:
     Raises:
         ValueError: it is not one of a tree of the log's size.
     """
-    kept = bytes(log.frontier)
-    return Frontier(log.size, [kept[at : at + HASH_BYTES] for at in range(0, len(kept), HASH_BYTES)])
+    return Frontier(log.size, _hashes(bytes(log.frontier)))
+
+
+def occurred_frontier_of(log: Log) -> Frontier:
+    """Return the frontier of the tree over the times: an empty one where the log was begun before there was that tree.
+
+    Raises:
+        ValueError: it is not one of a tree of the log's size.
+    """
+    kept = bytes(log.occurred)
+    return Frontier(log.size if kept else 0, _hashes(kept))
+
+
+def _hashes(kept: bytes) -> list[bytes]:
+    return [kept[at : at + HASH_BYTES] for at in range(0, len(kept), HASH_BYTES)]
 
 
 def head(log: Log) -> LogHead | None:
@@ -57,9 +75,16 @@ def head(log: Log) -> LogHead | None:
     return LogHead.objects.filter(log=log).order_by("-size").first()
 
 
-def tiles(log: Log, *, size: int | None = None) -> Tiles:
-    """Return the log's tree, which reads its tiles as they are needed."""
-    return Tiles(log.size if size is None else size, lambda level, index, width: read_tile(log, level, index, width))
+def head_at(log: Log) -> LogHead | None:
+    """Return the checkpoint at the size that a log's row had when it was read: others may have come since."""
+    return LogHead.objects.filter(log=log, size__lte=log.size).order_by("-size").first()
+
+
+def tiles(log: Log, *, size: int | None = None, base: int = 0) -> Tiles:
+    """Return the log's tree, or with `OCCURRED` that over the times; it reads its tiles as they are needed."""
+    return Tiles(
+        log.size if size is None else size, lambda level, index, width: read_tile(log, base + level, index, width)
+    )
 
 
 def read_tile(log: Log, level: int, index: int, width: int) -> bytes:
@@ -69,11 +94,18 @@ def read_tile(log: Log, level: int, index: int, width: int) -> bytes:
     return bytes(found) if found is not None else b""
 
 
-def leaves(log: Log, *, first: int = 0) -> Iterator[bytes]:
-    """Yield the hashes of a log's leaves in order, from the tile that holds leaf `first` on, a tile at a time."""
-    for index in range(first // TILE_WIDTH, -(-log.size // TILE_WIDTH)):
-        tile = read_tile(log, 0, index, TILE_WIDTH)
-        yield from (tile[at : at + HASH_BYTES] for at in range(0, len(tile), HASH_BYTES))
+def leaves(log: Log, *, first: int = 0, base: int = 0) -> Iterator[bytes]:
+    """Yield the hashes of a log's leaves in order, from the tile that holds leaf `first` on, a tile at a time.
+
+    As many as the log had when its row was read: its last tile may be wider by now.
+    """
+    start = first // TILE_WIDTH
+    every = (
+        leaf
+        for index in range(start, -(-log.size // TILE_WIDTH))
+        for leaf in _hashes(read_tile(log, base, index, TILE_WIDTH))
+    )
+    return islice(every, max(log.size - start * TILE_WIDTH, 0))
 
 
 def write_tiles(log: Log, changed: Mapping[tuple[int, int], bytes]) -> None:
@@ -92,20 +124,34 @@ def write_tiles(log: Log, changed: Mapping[tuple[int, int], bytes]) -> None:
     )
 
 
-def move_on(log: Log, *, frontier: Frontier, position: int) -> bool:
+def move_on(log: Log, *, frontier: Frontier, occurred: Frontier, position: int) -> bool:
     """Move a log's row on from the size that was read. Returns whether it was still there."""
     return bool(
         Log.objects.filter(pk=log.pk, size=log.size, broken="").update(
-            size=frontier.size, frontier=b"".join(frontier.roots), position=position
+            size=frontier.size,
+            frontier=b"".join(frontier.roots),
+            occurred=b"".join(occurred.roots),
+            position=position,
         )
     )
 
 
-def write_head(log: Log, checkpoint: Checkpoint, *, note: str, position: int) -> None:
-    """Write a signed checkpoint."""
+def write_head(log: Log, checkpoint: Checkpoint, *, note: str, occurred_note: str, position: int) -> None:
+    """Write a signed checkpoint, with that of the tree over the times."""
     LogHead.objects.create(
-        log=log, size=checkpoint.size, root=checkpoint.root, note=note, position=position, sealed_at=Now()
+        log=log,
+        size=checkpoint.size,
+        root=checkpoint.root,
+        note=note,
+        occurred_note=occurred_note,
+        position=position,
+        sealed_at=Now(),
     )
+
+
+def occurred_origin(log: Log) -> str:
+    """Return the origin that heads of the tree over the times are signed under."""
+    return f"{log.origin}/occurred"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

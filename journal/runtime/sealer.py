@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import takewhile
 from typing import Final
 
 import structlog
@@ -23,14 +24,15 @@ from journal.domain import codec
 from journal.domain.alerts import LOG_BROKEN, Raised
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, RecordedEvent
-from journal.domain.leaf import leaf_of
-from journal.domain.merkle import Frontier, grow
+from journal.domain.leaf import leaf_of, occurred_leaf
+from journal.domain.merkle import Frontier, Growth, ReadTile, grow
 from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint, sign
 from journal.domain.sealing import LogReopened, stream_of
 from journal.domain.stream import ANY_VERSION
 from journal.models import EventRow, Log
 from journal.runtime import alerting, checkpoint, lease, log_heads, log_keys, log_rows
 from journal.runtime.checkpoint import Overtaken
+from journal.runtime.log_keys import Keyring
 from journal.runtime.subscription import Subscription, follow, run_once, stop_at
 from journal.store import get_store
 
@@ -107,25 +109,55 @@ def seal(events: Sequence[RecordedEvent], *, tell: Tell | None = None) -> None:
 
 
 def _seal(found: Log, events: Sequence[RecordedEvent], tell: Tell | None = None) -> None:
+    keyring = log_keys.in_use().keyring()
     try:
-        frontier = checked(found)
+        growth = grow(checked(found, keyring), [leaf_of(event).hash for event in events], _reader(found))
+        times = _grown_times(found, events)
     except LogBroken as broken:
         _break(found, str(broken), events[-1])
         return
-    growth = grow(frontier, [leaf_of(event).hash for event in events], partial(log_rows.read_tile, found))
     position = events[-1].position
-    if not log_rows.move_on(found, frontier=growth.frontier, position=position):
+    if not log_rows.move_on(found, frontier=growth.frontier, occurred=times.frontier, position=position):
         raise Overtaken(NAME)
-    log_rows.write_tiles(found, growth.tiles)
-    signed = Checkpoint(origin=found.origin, size=growth.frontier.size, root=growth.frontier.root)
-    note = sign(signed, [log_keys.in_use().keyring().current])
-    log_rows.write_head(found, signed, note=note, position=position)
+    above = {(log_rows.OCCURRED + level, index): tile for (level, index), tile in times.tiles.items()}
+    log_rows.write_tiles(found, growth.tiles | above)
+    signed = _head(found.origin, growth)
+    note = sign(signed, [keyring.current])
+    occurred_note = sign(_head(log_rows.occurred_origin(found), times), [keyring.current])
+    log_rows.write_head(found, signed, note=note, occurred_note=occurred_note, position=position)
     transaction.on_commit(partial(log_heads.in_use().keep, note), robust=True)
     if tell is not None:
         transaction.on_commit(partial(tell, note), robust=True)
 
 
-def checked(found: Log) -> Frontier:
+def _head(origin: str, growth: Growth) -> Checkpoint:
+    return Checkpoint(origin=origin, size=growth.frontier.size, root=growth.frontier.root)
+
+
+def _reader(found: Log, base: int = 0) -> ReadTile:
+    return lambda level, index, width: log_rows.read_tile(found, base + level, index, width)
+
+
+def _grown_times(found: Log, events: Sequence[RecordedEvent]) -> Growth:
+    """Let the tree over the times grow; one that a log from before it lacks is made in whole."""
+    try:
+        frontier = log_rows.occurred_frontier_of(found)
+    except ValueError as error:
+        raise LogBroken(f"the row of {found.origin} is damaged: {error}") from error
+    leaves = [occurred_leaf(event) for event in (*_before(found, frontier), *events)]
+    if frontier.size + len(leaves) != found.size + len(events):
+        raise LogBroken(f"{found.origin} has {found.size:,} leaves, and the journal another number of events to them")
+    return grow(frontier, leaves, _reader(found, log_rows.OCCURRED))
+
+
+def _before(found: Log, frontier: Frontier) -> Iterator[RecordedEvent]:
+    """Yield the sealed events that the tree over the times lacks: all of them or none."""
+    if frontier.size < found.size:
+        every = get_store(found.project).read_all()
+        yield from takewhile(lambda event: event.position <= found.position, every)
+
+
+def checked(found: Log, keyring: Keyring) -> Frontier:
     """Return a log's frontier, once its tiles, its row and its signed head agree.
 
     Raises:
@@ -141,7 +173,7 @@ def checked(found: Log) -> Frontier:
             raise LogBroken(f"{found.origin} has {found.size:,} leaves and no signed head")
         return frontier
     try:
-        opened = open_checkpoint(newest.note, log_keys.in_use().keyring().verifiers)
+        opened = open_checkpoint(newest.note, keyring.verifiers)
     except NoteRefused as error:
         raise LogBroken(f"the newest head of {found.origin} is not signed by this installation: {error}") from error
     signed = opened.checkpoint

@@ -54,7 +54,9 @@ def test_a_journal_that_is_as_it_was_sealed_is_good() -> None:
     written()
     told = nagare("verify").splitlines()
     assert told[0].startswith("default: nagare.example/")
-    assert [line.split(":")[0].strip() for line in told[1:]] == ["good  checkpoint", "good  events", "good  tree"]
+    assert [line.split(":")[0].strip() for line in told[1:]] == [
+        "good  checkpoint", "good  events", "good  tree", "good  times",
+    ]  # fmt: skip
     document = json.loads(nagare("verify", "--json"))
     assert document["good"] is True
     assert [one["size"] for one in document["projects"]] == [3]
