@@ -59,6 +59,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     renderer_cpu_s: float
     first_byte: Times
     highlight: Times
+    highlight_drawn: Times
     cursor_move: Times
     find: Times
     jump_to_last: Times
@@ -149,6 +150,8 @@ ROWS: Final = (
     ),
     Row(name="first byte, p95", unit="ms", of=lambda m: m.first_byte.p95_ms, budget=200),
     Row(name="key to row marked, p95", unit="ms", of=lambda m: m.highlight.p95_ms, budget=16),
+    Row(name="key to its frame, p50", unit="ms", of=lambda m: m.highlight_drawn.p50_ms, budget=None),
+    Row(name="key to its frame, p95", unit="ms", of=lambda m: m.highlight_drawn.p95_ms, budget=None),
     Row(
         name="key to inspector, p50",
         unit="ms",

@@ -14,8 +14,9 @@ from django.core.management import CommandError, call_command
 from journal.models import Lease
 from journal.runtime import lease, outbox_loop, presence
 from journal.runtime import projection as projections
+from nagare_web import supervised
 from nagare_web.celery import app
-from nagare_web.management.commands import alive, serve
+from nagare_web.management.commands import alive
 
 ROLES = {"projections": projections.ROLE, "outbox": outbox_loop.ROLE}
 
@@ -81,5 +82,5 @@ def test_web_is_asked_for_its_health(monkeypatch: pytest.MonkeyPatch) -> None:
         port = free.getsockname()[1]
     with pytest.raises(CommandError, match="no sign of life from web"):
         call_command("alive", "web", "--port", str(port))
-    monkeypatch.setattr(serve, "answers", lambda host, at, **_: (host, at) == ("127.0.0.1", port))
+    monkeypatch.setattr(supervised, "answers", lambda host, at, **_: (host, at) == ("127.0.0.1", port))
     call_command("alive", "web", "--port", str(port), stdout=StringIO())

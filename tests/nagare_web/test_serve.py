@@ -11,20 +11,20 @@ import socket
 import subprocess
 import sys
 from contextlib import closing
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from nagare_web.config import Config
 from nagare_web.management.commands import serve
-from nagare_web.supervisor import Program
+from nagare_web.supervised import Plan, Probe, answers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -94,44 +94,45 @@ def test_the_probe_uses_a_name_that_is_answered(hosts: tuple[str, ...], name: st
 
 def test_nothing_answers_at_a_free_port(free_port: int) -> None:
     """A refused connection is a no, not an error."""
-    assert not serve.answers("127.0.0.1", free_port, name="localhost")
+    assert not answers("127.0.0.1", free_port, name="localhost")
 
 
-class Tended:
-    """Stands in for the supervisor: remembers the programs, and announces what would run."""
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """Return what the command would go on as, in the place of this process."""
+    made: list[Plan] = []
 
-    programs: list[str] = []
+    def become(plan: Plan, *, environ: dict[str, str]) -> None:
+        assert environ["DJANGO_SETTINGS_MODULE"]
+        made.append(plan)
 
-    def __init__(self, programs: list[Program], *, environ: dict[str, str]) -> None:
-        Tended.programs = [program.name for program in programs]
-
-    def run(self, *, is_ready: Callable[[], bool], announce: Callable[[], None]) -> None:
-        """Be ready if the parts are."""
-        assert is_ready()
-        announce()
+    monkeypatch.setattr(serve, "become", become)
+    monkeypatch.setattr(connections, "close_all", lambda: None)  # the test's own
+    return made
 
 
 @pytest.mark.django_db
-def test_a_part_runs_alone(monkeypatch: pytest.MonkeyPatch, taken_port: int) -> None:
+def test_a_part_runs_alone(monkeypatch: pytest.MonkeyPatch, taken_port: int, plans: list[Plan]) -> None:
     """Without the others, without a port, and without a migration, which one process does for all."""
-    monkeypatch.setattr(serve, "Supervisor", Tended)
     monkeypatch.setattr(serve, "call_command", lambda *words, **_: pytest.fail(f"ran {words}"))
-    said = StringIO()
-    call_command("serve", "--only", "worker", "--only", "outbox", "--port", str(taken_port), stdout=said)
-    assert Tended.programs == ["worker", "outbox"]
-    assert said.getvalue() == "Nagare is running outbox, worker (Ctrl-C stops it)\n"
+    call_command("serve", "--only", "worker", "--only", "outbox", "--port", str(taken_port))
+    (plan,) = plans
+    assert [program.name for program in plan.programs] == ["worker", "outbox"]
+    assert plan.probe is None
+    assert plan.line == "Nagare is running outbox, worker (Ctrl-C stops it)"
 
 
-def test_web_alone_collects_its_static_files(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+def test_web_alone_collects_its_static_files(
+    monkeypatch: pytest.MonkeyPatch, free_port: int, plans: list[Plan]
+) -> None:
     """And migrates nothing either; it is ready when it answers."""
     ran: list[Any] = []
-    monkeypatch.setattr(serve, "Supervisor", Tended)
     monkeypatch.setattr(serve, "refuse_missing_migrations", lambda: ran.append("checked"))
     monkeypatch.setattr(serve, "call_command", lambda *words, **_: ran.append(words[0]))
-    monkeypatch.setattr(serve, "answers", lambda *_, **__: True)
-    call_command("serve", "--only", "web", "--port", str(free_port), stdout=StringIO())
+    call_command("serve", "--only", "web", "--port", str(free_port))
     assert ran == ["checked", "collectstatic"]
-    assert Tended.programs == ["web"]
+    assert [program.name for program in plans[0].programs] == ["web"]
+    assert plans[0].probe == Probe(host="127.0.0.1", port=free_port, name=settings.CONFIG.allowed_hosts[0])
 
 
 def test_a_part_refuses_tables_that_are_not_up_to_date(tmp_path: Path) -> None:
@@ -154,6 +155,8 @@ def test_the_whole_tree_starts_serves_and_stops(tmp_path: Path, free_port: int) 
         try:
             assert tree.stdout is not None
             assert tree.stdout.readline() == f"Nagare is ready at http://127.0.0.1:{free_port}/ (Ctrl-C stops it)\n"
+            if sys.platform.startswith("linux"):  # what prepared it all is no longer in this process
+                assert "_sqlite3" not in Path(f"/proc/{tree.pid}/maps").read_text()
             page, body = get(free_port, "/accounts/login/")
             assert page.status == 200
             style = body.split('rel="stylesheet" href="')[1].split('"')[0]

@@ -14,6 +14,7 @@ from django.core.management.base import CommandError, CommandParser
 from journal.management.base import Command as Base
 from journal.runtime import outbox_loop, presence
 from journal.runtime import projection as projections
+from nagare_web import supervised
 from nagare_web.celery import app
 from nagare_web.management.commands import serve
 
@@ -43,7 +44,7 @@ class Command(Base):
         """Ask, and say what was found."""
         part = options["part"]
         asked: dict[str, Callable[[], bool]] = {
-            "web": lambda: serve.answers("127.0.0.1", options["port"], name=serve.a_served_name(settings.CONFIG)),
+            "web": lambda: supervised.answers("127.0.0.1", options["port"], name=serve.a_served_name(settings.CONFIG)),
             "worker": worker_answers,
             "scheduler": lambda: schedule_is_saved(Path(settings.CELERY_BEAT_SCHEDULE_FILENAME), now=time.time()),
             "projections": lambda: presence.is_announced(projections.ROLE),

@@ -91,8 +91,9 @@ class Announcing(serve.Command):
         super().__init__(**given)
         self._lines = lines
 
-    def _say(self, line: str) -> None:
-        super()._say("\n".join(self._lines))
+    def announcement(self, ready: str) -> str:
+        """Return how to get in."""
+        return "\n".join(self._lines)
 
 
 def new_password(project: str) -> str:

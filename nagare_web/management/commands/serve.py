@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import ipaddress
 import os
 import socket
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 import nagare_web
-from nagare_web.supervisor import Program, Supervisor
+from nagare_web.supervised import Plan, Probe, become
+from nagare_web.supervisor import Program
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from nagare_web.config import Config
 
-OK = 200
 PARTS = ("web", "worker", "scheduler", "projections", "outbox")
 
 
@@ -68,21 +67,26 @@ class Command(BaseCommand):
         if "web" in parts:
             call_command("collectstatic", interactive=False, verbosity=0)
         wanted = programs(host=host, port=port, workers=workers, trusted_proxies=config.trusted_proxies)
-        supervisor = Supervisor([program for program in wanted if program.name in parts], environ=child_environ())
-        supervisor.run(
-            is_ready=lambda: "web" not in parts or answers(host, port, name=a_served_name(config)),
-            announce=lambda: self._say(ready(parts, f"http://{bracketed(host)}:{port}/")),
+        connections.close_all()
+        become(
+            Plan(
+                programs=tuple(program for program in wanted if program.name in parts),
+                probe=Probe(host=host, port=port, name=a_served_name(config)) if "web" in parts else None,
+                line=self.announcement(ready(parts, f"http://{bracketed(host)}:{port}/")),
+                logging={"log_format": config.log_format, "level": config.log_level},
+            ),
+            environ=child_environ(),
         )
+
+    def announcement(self, ready: str) -> str:
+        """Return what is said once everything runs."""
+        return ready
 
     def _check_address(self, host: str, port: int, config: Config) -> None:
         refuse_exposed_defaults(host, config)
         refuse_taken_port(host, port)
         if not is_loopback(host) and not config.tls:
             self.stderr.write(f"Passwords cross the network in the clear: {host} is served without NAGARE_TLS=1.")
-
-    def _say(self, line: str) -> None:
-        self.stdout.write(line)
-        self.stdout.flush()
 
 
 def ready(parts: Collection[str], address: str) -> str:
@@ -227,16 +231,3 @@ def a_served_name(config: Config) -> str:
     """Return a Host header that this server answers to; a pattern of ALLOWED_HOSTS does so without its dot."""
     name = config.allowed_hosts[0].removeprefix(".")
     return "localhost" if name == "*" else name
-
-
-def answers(host: str, port: int, *, name: str) -> bool:
-    """Ask /healthz once. An address that means every interface is asked on loopback."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
-    connection = http.client.HTTPConnection(reachable, port, timeout=1)
-    try:
-        connection.request("GET", "/healthz", headers={"Host": name})
-        return connection.getresponse().status == OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

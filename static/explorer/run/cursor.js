@@ -100,7 +100,15 @@
     say("nagare:cursor", { version, jump, smooth });
     dimTimer ||= setTimeout(dim, DIM_MS);
     inspector().classList.add("htmx-request");
-    fetchTimer ||= setTimeout(load, kept() ? 0 : Math.max(0, asked + FETCH_MS - performance.now()));
+    if (!fetchTimer) soon();
+  }
+
+  // What has to be asked for is asked for before the row is drawn, so that the server works meanwhile; what is here already
+  // is shown behind the row.
+  function soon() {
+    const waitMs = kept() ? 0 : Math.max(0, asked + FETCH_MS - performance.now());
+    if (!waitMs && !(nagare.run.hasRow(version) && kept())) load();
+    else fetchTimer = setTimeout(load, waitMs);
   }
 
   function dim() {

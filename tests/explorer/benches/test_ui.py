@@ -32,6 +32,7 @@ def measured(events: int, *, elements: int = 900, cursor_move: ui.Times = QUICK)
         renderer_cpu_s=0.12,
         first_byte=QUICK,
         highlight=QUICK,
+        highlight_drawn=QUICK,
         cursor_move=cursor_move,
         find=QUICK,
         jump_to_last=QUICK,
