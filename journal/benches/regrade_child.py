@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zlib import crc32
 
 import django
 import msgspec
@@ -106,11 +107,11 @@ def floor() -> dict[str, Any]:
 
 
 def submit(rule: str) -> dict[str, Any]:
-    """Ask for a re-grade; a rule with a space is an expression, and is saved first."""
+    """Ask for a re-grade; a rule with a space is an expression, and is saved first, each under a name of its own."""
     from journal.runtime import regrade, saved_rules  # noqa: PLC0415
 
     if " " in rule:
-        name = "bench-rule"
+        name = f"bench-{crc32(rule.encode())}"  # a second version would have the first one evaluated beside it
         saved_rules.save(project="bench", name=name, description="", expression=rule, monotone=False, by=None)
         rule = name
     return {"job": regrade.submit(project="bench", rule=rule, force=True).id}

@@ -118,6 +118,14 @@ class Catalog:
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
             return _unknown(name, schema, data, f"the data does not fit {struct.__name__}: {error}")
 
+    def reader(self, name: str) -> tuple[int, Callable[[bytes], Any]]:
+        """Return the newest schema of a type and what decodes it, for loops; it raises where `read` gives `Unknown`.
+
+        A type that is unknown has no schema: 0.
+        """
+        known = self._structs.get(name)
+        return (known[1], self._decoders[name].decode) if known else (0, bytes)
+
     def upcast(self, event: RecordedEvent) -> dict[str, Any]:
         """Return the event's data at the newest schema.
 

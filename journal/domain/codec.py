@@ -132,8 +132,8 @@ def on_the_wire(event: RecordedEvent) -> dict[str, Any]:
         "id": event.id,
         "type": event.type,
         "schema": event.schema,
-        "data": _exact(event.payload),
-        "metadata": _exact(msgspec.json.decode(event.metadata)),
+        "data": exact(event.payload),
+        "metadata": exact(msgspec.json.decode(event.metadata)),
         "occurred_at": instant(event.occurred_at),
         "recorded_at": instant(event.recorded_at),
     }
@@ -155,13 +155,14 @@ def line(event: RecordedEvent) -> bytes:
     return encode(wire)
 
 
-def _exact(value: Any) -> Any:
+def exact(value: Any) -> Any:
+    """Return JSON as the wire has it: integers past 2^53 as text."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _EXACT:
         return str(value)
     if isinstance(value, dict):
-        return {key: _exact(inner) for key, inner in value.items()}
+        return {key: exact(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_exact(inner) for inner in value]
+        return [exact(inner) for inner in value]
     return value
 
 

@@ -16,6 +16,8 @@ from journal.domain.aggregate import State
 from journal.domain.catalog import catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.lazy import lazy
+from journal.domain.run_parts import changed_by
+from journal.domain.sieve import Sieve, of_events, of_state
 from journal.domain.text import parsed
 from journal.domain.withdrawn import mark_on
 
@@ -48,14 +50,22 @@ Judgement = Holds | Fails | Raised
 HOLDS: Final = Holds()
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A call of a tool: the decision's version, and the arguments as value; as text where they are no JSON."""
+class Call(msgspec.Struct, frozen=True, dict=True):
+    """A call of a tool: the decision's version, and the arguments as text.
+
+    `value` is set where somebody wrote them down as a value, which is against the form of the event.
+    """
 
     version: int
     tool: str
     args_json: str
-    arguments: Any
     call_id: str | None = None
+    value: Any = msgspec.UNSET
+
+    @lazy
+    def arguments(self) -> Any:
+        """The arguments as value; as text where they are no JSON."""
+        return parsed(self.args_json) if self.value is msgspec.UNSET else self.value
 
     @property
     def key(self) -> tuple[str, str]:
@@ -137,6 +147,9 @@ class _Stateless:
         return self.rule.evaluate(ctx)
 
 
+_JUDGING: Final = frozenset(("begin", "evaluate", "memory", "step"))
+
+
 class Invariant:
     """A rule. Implement `evaluate`, or `begin` where the rule must remember earlier events itself.
 
@@ -144,6 +157,11 @@ class Invariant:
     for. `version` rises when the rule says something else. `uses_state` and `uses_previous` say what the fold has to
     keep for it: a rule that looks at events alone folds faster. `remembers` is how far an evaluator's memory reaches:
     over one run, or over the journal in the order of positions, for rules that compare runs.
+
+    Two declarations say of which events a rule need not be told, which is most of what judging many runs costs; None
+    is that it has to be told all. `looks_at` names the types of events that it looks at, by their data, result and
+    call: on any other it says `HOLDS`, remembers nothing, and it never asks for `ctx.event`. `looks_into` names the
+    parts of the state (`totals/cost_usd`, see `run_parts`) that its verdict depends on, and nothing else does.
     """
 
     name: ClassVar[str] = ""
@@ -154,6 +172,8 @@ class Invariant:
     version: ClassVar[int] = 1
     uses_state: ClassVar[bool] = True
     uses_previous: ClassVar[bool] = True
+    looks_at: ClassVar[tuple[type[msgspec.Struct], ...] | None] = None
+    looks_into: ClassVar[frozenset[str] | None] = None
     remembers: ClassVar[Literal["run", "journal"]] = "run"
 
     def evaluate(self, ctx: Context) -> Verdict:
@@ -169,6 +189,25 @@ class Invariant:
     def can_be_probed(self) -> bool:
         """Whether an event can be judged without those before it."""
         return type(self).begin is Invariant.begin
+
+    def sieve(self) -> Sieve | None:
+        """Return which events of a run it has to be told; None where that is all of them, with their states."""
+        if self.remembers == "journal":
+            return None
+        if looks_at := self._declared("looks_at"):
+            return of_events(looks_at)
+        looks_into = self._declared("looks_into")
+        types = changed_by(looks_into) if looks_into is not None else None
+        return of_state(types) if types is not None else None
+
+    def _declared(self, name: str) -> Any:
+        """Return a declaration, None where a subclass judges otherwise than the class that made it."""
+        for each in type(self).__mro__:
+            if name in vars(each):
+                return vars(each)[name]
+            if vars(each).keys() & _JUDGING:
+                return None
+        return None
 
 
 def raised(error: Exception) -> Raised:
@@ -190,7 +229,7 @@ def judge(evaluator: Evaluator, ctx: Context) -> Judgement:
         verdict: object = evaluator.step(ctx)
     except Exception as error:  # noqa: BLE001 - a rule of another app must not end the fold of all others
         return raised(error)
-    if isinstance(verdict, Holds | Fails | Raised):
+    if verdict is HOLDS or isinstance(verdict, Holds | Fails | Raised):
         return verdict
     return Raised(f"returned {verdict!r:.80}, which is neither Holds() nor Fails(…)")
 

@@ -8,14 +8,10 @@ from typing import Any
 from journal.domain import aggregate
 from journal.domain.agent_run import Reasoned, ToolFailed, ToolReturned
 from journal.domain.aggregate import State
-from journal.domain.catalog import catalog
+from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
-from journal.domain.invariant import Call, Context, Invariant, Lookup, no_lookup
-from journal.domain.text import parsed
-
-_REASONED = "agent_run.reasoned"
-_RESULTS = frozenset(("agent_run.tool_returned", "agent_run.tool_failed"))
-_OF_CALLS = _RESULTS | {_REASONED}
+from journal.domain.invariant import Call, Context, Invariant, Lookup, canonical, no_lookup
+from journal.domain.sieve import OF_CALLS, RESULTS
 
 
 class Calls:
@@ -24,38 +20,38 @@ class Calls:
     def __init__(self) -> None:
         self._open: dict[object, Call] = {}
 
-    def of(self, event: RecordedEvent, data: Any) -> Call | None:
+    def of(self, version: int, kind: str, data: Any) -> Call | None:
         """Return the call that the run's next event makes or answers; `data` is the event's, as the catalog reads it.
 
-        Where the catalog cannot, the bytes may still say which call it is.
+        Where the catalog cannot, what is stored may still say which call it is.
         """
-        match data:
-            case Reasoned(args_json=text, tool_name=tool, call_id=call_id):
-                return self._made(event.version, text, tool, call_id)
-            case ToolReturned(call_id=call_id, tool_name=tool) | ToolFailed(call_id=call_id, tool_name=tool):
-                return self._answered(call_id, tool)
-        raw = event.payload
-        if event.type == _REASONED:
-            return self._made(
-                event.version, raw.get("argsJson", "{}"), str(raw.get("toolName") or ""), raw.get("callId")
-            )
-        return self._answered(raw.get("callId"), raw.get("toolName")) if event.type in _RESULTS else None
+        if isinstance(data, Reasoned):
+            return self._made(Call(version, data.tool_name, data.args_json, data.call_id))
+        if isinstance(data, ToolReturned | ToolFailed):
+            return self._answered(data.call_id, data.tool_name)
+        if not isinstance(data, Unknown) or kind not in OF_CALLS:
+            return None
+        raw, call_id = data.data, _hashable(data.data.get("callId"))
+        if kind in RESULTS:
+            return self._answered(call_id, raw.get("toolName"))
+        text, tool = raw.get("argsJson", "{}"), str(raw.get("toolName") or "")
+        if isinstance(text, str):
+            return self._made(Call(version, tool, text, call_id))
+        return self._made(Call(version, tool, "", call_id, value=text))
 
-    def _made(self, version: int, text: Any, tool: str, call_id: Any) -> Call:
-        call = Call(
-            version=version,
-            tool=tool,
-            args_json=text if isinstance(text, str) else "",
-            arguments=parsed(text) if isinstance(text, str) else text,
-            call_id=call_id,
-        )
-        self._open[call_id if call_id is not None else version] = call
+    def _made(self, call: Call) -> Call:
+        self._open[call.call_id if call.call_id is not None else call.version] = call
         return call
 
     def _answered(self, key: object, tool: Any) -> Call | None:
         if key is None:
             key = next((key for key, call in self._open.items() if call.tool == tool), None)
         return self._open.pop(key, None)
+
+
+def _hashable(value: Any) -> Any:
+    """Return an id that is no text, as somebody may have written it, so that it can be looked up."""
+    return canonical(value) if isinstance(value, dict | list) else value
 
 
 class Fold:
@@ -74,12 +70,12 @@ class Fold:
         before = self._state.fork() if self._state is not None and self._keeps_previous else None
         if self._state is not None:
             self._state.apply(event)
-        data = catalog.decode(event) if event.type in _OF_CALLS else None
+        data = catalog.decode(event) if event.type in OF_CALLS else None
         ctx = Context(
             event=event,
             stream=self.stream,
             version=event.version,
-            call=None if data is None else self._calls.of(event, data),
+            call=None if data is None else self._calls.of(event.version, event.type, data),
             lookup=self._lookup,
             state_after=self._state,
             state_before=before,

@@ -7,7 +7,7 @@ other only twice, and evaluation is left to an `Evaluate` that stops what is not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -16,15 +16,21 @@ import msgspec
 
 from journal.domain import codec, rule_text
 from journal.domain.aggregate import State
+from journal.domain.catalog import catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.invariant import HOLDS, Context, Fails, Holds, Invariant, Judgement, Verdict, raised
 from journal.domain.rule_text import VARIABLES, Tree
+from journal.domain.run_parts import changed_by
 from journal.domain.run_state import RunState
+from journal.domain.sieve import Sieve, Types, of_state
 
 LONGEST: Final = 4_000
 MOST_LOOPS: Final = 2
 AT_ONCE: Final = 256
 """Events that are asked about together."""
+
+_MOST_BYTES: Final = 1 << 20
+"""What is asked about together."""
 
 _MOST_KNOWN: Final = 20_000
 """Answers that a rule remembers: many events differ in nothing that it names."""
@@ -234,6 +240,9 @@ class SavedRule(Invariant):
         self._names_version = rule_text.names_version(expression)
         self._evaluate = evaluate_with
         self._known: dict[bytes, Answer] = {}
+        self.known: dict[Key, Answer] = {}
+        """Answers by `key`, for whoever asks about many events."""
+        self._sieve: Sieve | msgspec.UnsetType | None = msgspec.UNSET
         self.expression = expression
         own: dict[str, Any] = {
             "name": name,
@@ -252,7 +261,7 @@ class SavedRule(Invariant):
         answer = self._known.get(asked)
         if answer is None:
             answer = self._known[asked] = self._evaluate(self.expression, msgspec.Raw(asked))
-            self._forget()
+            self.forget()
         return self._verdict(answer, asked, ctx.version)
 
     def asked(self, ctx: Context) -> bytes:
@@ -266,16 +275,86 @@ class SavedRule(Invariant):
             found["previous"] = _of_state(ctx.previous, self._needs["previous"], self._totals["previous"])
         return codec.encode(found)
 
+    def sieve(self) -> Sieve | None:
+        """Return which events the expression has to be asked about; None where it names what changes with each."""
+        if self._sieve is msgspec.UNSET:
+            self._sieve = self._sifted()
+        return self._sieve
+
+    def _sifted(self) -> Sieve | None:
+        event, parts = self._needs.get("event", frozenset()), self._parts()
+        folds = changed_by(parts) if parts is not None else None
+        if event is None or folds is None or "previous" in self._needs or not self._event.is_taken_from_data:
+            return None
+        if not event and not self._names_version:
+            return of_state(folds)
+        return Sieve(judged=Types(self._settled(event), are_left_out=True), between="holds", folds=folds)
+
+    def _parts(self) -> frozenset[str] | None:
+        """Return the parts of the state that the text names; None where it may be any."""
+        names, totals = self._needs.get("state", frozenset()), self._totals["state"]
+        if names is None or (totals is None and "totals" in names):
+            return None
+        return (names - {"totals"}) | {f"totals/{name}" for name in totals or ()}
+
+    def _settled(self, event: frozenset[str]) -> frozenset[str]:
+        """Return the types of events on which the rule holds whatever else is in them.
+
+        It is asked about an event that has a type and nothing else. What is missing is an error to CEL, and an answer
+        that comes in spite of it does not depend on it: all that may follow an error is another one, or what is true
+        (false) whatever the other side of `||` (`&&`) is. Only `has` and `?` turn what is missing into a value.
+        """
+        if "type" not in event or rule_text.asks_what_is_there(self.expression):
+            return frozenset()
+        kinds = catalog.names()
+        asked = [codec.encode({"event": {"type": kind}}) for kind in kinds]
+        answers = self._evaluate.many(self.expression, asked)
+        return frozenset(kind for kind, answer in zip(kinds, answers, strict=True) if answer.value is True)
+
+    def state_part(self, state: State) -> bytes:
+        """Return what the expression names of a state, as JSON; nothing where it names none."""
+        if "state" not in self._needs:
+            return b""
+        return codec.encode(_of_state(state, self._needs["state"], self._totals["state"]))
+
+    def key(self, kind: str, schema: int, data: bytes, version: int, state: bytes) -> Key:
+        """Return all that the verdict on an event depends on, for a rule that has a sieve: equal keys, equal answers.
+
+        `state` is what `state_part` gives.
+        """
+        told = version if self._names_version or self._event.names_version else 0
+        return kind, schema, told, state, self._event.key(data)
+
+    def asked_for(self, key: Key, data: bytes) -> bytes:
+        """Return what `asked` gives for an event with this key and data."""
+        kind, schema, version, state, _ = key
+        found: dict[str, Any] = {"version": version} if self._names_version else {}
+        if "event" in self._needs:
+            found["event"] = self._event.of(_Told(kind, schema, version, data))
+        if "state" in self._needs:
+            found["state"] = msgspec.Raw(state)
+        return codec.encode(found)
+
+    def answers(self, asked: Sequence[bytes]) -> list[Answer]:
+        """Return the answers on several events, from what `asked` gave for each, in as few questions as may be."""
+        fresh = list(dict.fromkeys(each for each in asked if each not in self._known))
+        for page in _pages(fresh):
+            self._known.update(zip(page, self._evaluate.many(self.expression, page), strict=True))
+        found = [self._known[each] for each in asked]
+        self.forget()
+        return found
+
+    def judgement(self, answer: Answer, asked: bytes, version: int) -> Judgement:
+        """Return what an answer amounts to; that the expression went wrong is told as such."""
+        try:
+            return self._verdict(answer, asked, version)
+        except (RuleTimeout, RuleWentWrong) as error:
+            return raised(error)
+
     def judged(self, asked: Sequence[bytes], versions: Sequence[int]) -> Iterable[Judgement]:
         """Return the judgements on several events, from what `asked` gave for each, in one question for all of them."""
-        fresh = list(dict.fromkeys(each for each in asked if each not in self._known))
-        self._known.update(zip(fresh, self._evaluate.many(self.expression, fresh), strict=True) if fresh else ())
-        for each, version in zip(asked, versions, strict=True):
-            try:
-                yield self._verdict(self._known[each], each, version)
-            except (RuleTimeout, RuleWentWrong) as error:
-                yield raised(error)
-        self._forget()
+        for answer, each, version in zip(self.answers(asked), asked, versions, strict=True):
+            yield self.judgement(answer, each, version)
 
     def prepare(self, contexts: Iterable[Context]) -> None:
         """Ask about the events of a run together, so that `evaluate` knows the answers."""
@@ -284,9 +363,11 @@ class SavedRule(Invariant):
             page = fresh[start : start + AT_ONCE]
             self._known.update(zip(page, self._evaluate.many(self.expression, page), strict=True))
 
-    def _forget(self) -> None:
-        if len(self._known) > _MOST_KNOWN:
+    def forget(self) -> None:
+        """Forget answers, where there are a great many."""
+        if len(self._known) > _MOST_KNOWN or len(self.known) > _MOST_KNOWN:
             self._known.clear()
+            self.known.clear()
 
     def _verdict(self, answer: Answer, asked: bytes, version: int) -> Verdict:
         if answer.stopped is not None:
@@ -302,6 +383,18 @@ class SavedRule(Invariant):
         if _NO_OVERLOAD in error and unrecorded is not None:
             return Holds(f"says nothing of this event: {'.'.join(unrecorded.names)} is not recorded")
         raise RuleWentWrong(error)
+
+
+def _pages(asked: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Yield what is asked at once: so many, or so many bytes."""
+    start = size = 0
+    for at, each in enumerate(asked):
+        if at > start and (at - start >= AT_ONCE or size + len(each) > _MOST_BYTES):
+            yield asked[start:at]
+            start, size = at, 0
+        size += len(each)
+    if start < len(asked):
+        yield asked[start:]
 
 
 class RuleWentWrong(Exception):
@@ -338,6 +431,8 @@ class _EventPart:
         self._simple = tuple(sorted(_SIMPLE & (names or frozenset())))
         self._has_data = names is not None and "data" in names
         self._is_taken_from_bytes = names is not None and data is not None and names <= _SIMPLE | {"data"}
+        self.is_taken_from_data = self._is_taken_from_bytes and (names or frozenset()) <= _TOLD
+        self.names_version = "version" in (names or ())
         self._fields = tuple(sorted(data or ()))
         struct = msgspec.defstruct(
             "Data",
@@ -346,20 +441,26 @@ class _EventPart:
         )
         self._decode = msgspec.json.Decoder(struct).decode
 
-    def of(self, event: RecordedEvent) -> Any:
+    def key(self, data: bytes) -> tuple[bytes | None, ...]:
+        """Return the bytes of what is named of an event's data."""
+        if not self._has_data:
+            return ()
+        found = self._decode(data)
+        return tuple([None if raw is msgspec.UNSET else bytes(raw) for raw in msgspec.structs.astuple(found)])
+
+    def of(self, event: RecordedEvent | _Told) -> Any:
         """Return it. An integer past 2^53 is written as text on the wire, so data with one is read whole."""
         names = self._names
-        if names is None:
-            return codec.on_the_wire(event)
         if not self._is_taken_from_bytes:
-            return self._read_whole(event, names)
+            assert isinstance(event, RecordedEvent)  # only what is named can be told otherwise  # noqa: S101
+            return codec.on_the_wire(event) if names is None else self._read_whole(event, names)
         found: dict[str, Any] = {name: getattr(event, name) for name in self._simple}
         if self._has_data:
             found["data"] = data = self._decode(event.data)
             for name in data.__struct_fields__:
                 raw = getattr(data, name)
                 if raw is not msgspec.UNSET and len(raw) >= _LONG and _LONG_NUMBER.search(raw):
-                    return self._read_whole(event, names)
+                    return {**found, "data": codec.exact(msgspec.json.decode(event.data))}
         return found
 
     @staticmethod
@@ -368,6 +469,17 @@ class _EventPart:
         return {name: document[name] for name in names if name in document}
 
 
+class _Told(msgspec.Struct, frozen=True):
+    """What a rule is told of an event that is not read whole."""
+
+    type: str
+    schema: int
+    version: int
+    data: bytes
+
+
+Key = tuple[str, int, int, bytes, tuple[bytes | None, ...]]
+_TOLD: Final = frozenset(("type", "schema", "version", "data"))
 _SIMPLE: Final = frozenset(("position", "project", "stream", "version", "id", "type", "schema"))
 _LONG: Final = 16
 _LONG_NUMBER: Final = re.compile(rb"\d{16}")

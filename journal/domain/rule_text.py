@@ -18,6 +18,7 @@ VARIABLES: Final = ("state", "previous", "event", "version")
 _STRING: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _PATH: Final = re.compile(r"(?<![\w.])(?:state|previous|event)\b(?:\s*\.\s*[A-Za-z_]\w*(?!\w*\s*\())*")
 _MACRO: Final = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(\s*(\w+)?")
+_THERE: Final = re.compile(r"(?<!\w)has\b|[.\[]\s*\?")
 _TO_OBJECT: Final = 2
 """Names that lead to an object of a variable."""
 
@@ -87,6 +88,11 @@ def fields_of(text: str, variable: str, name: str) -> frozenset[str] | None:
 def names_version(text: str) -> bool:
     """Return whether the text asks for the event's version by its variable."""
     return re.search(r"(?<![\w.])version\b", masked(text)) is not None
+
+
+def asks_what_is_there(text: str) -> bool:
+    """Return whether the text makes a value of whether something is there, by `has` or by an optional."""
+    return _THERE.search(masked(text)) is not None
 
 
 def bound(text: str) -> frozenset[str]:

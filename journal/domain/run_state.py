@@ -284,10 +284,13 @@ class RunState:
 
     def _take_result(self, event: run.ToolReturned) -> None:
         call = self._close(event.call_id, event.tool_name)
-        self._know(call, event.tool_name, parsed(event.response_json), failed=False)
+        self._know(call, event.tool_name, self._result(event), failed=False)
         tool = event.tool_name or call.get("tool", "")
         if tool in self._failures:
             self._failures[tool] = {**self._failures[tool], "in_a_row": (0, self.version)}
+
+    def _result(self, event: run.ToolReturned) -> Any:
+        return parsed(event.response_json)
 
     def _take_failure(self, event: run.ToolFailed) -> None:
         call = self._close(event.call_id, event.tool_name)

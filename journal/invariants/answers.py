@@ -33,6 +33,7 @@ class NoErrorInDisguise(EventRule):
     """Fails where a result that counts as a success says that it is an error."""
 
     name = "no-error-in-disguise"
+    looks_at = (run.ToolReturned,)
     theme = "results"
     title = "An error is recorded as one"
     description = (
@@ -112,6 +113,14 @@ class NoAnswerOverError(Rule):
     """Fails where the agent answers as if the last call had not failed."""
 
     name = "no-answer-over-error"
+    looks_at = (
+        run.ToolFailed,
+        run.ToolReturned,
+        run.MessageReceived,
+        run.Reasoned,
+        run.HandedOff,
+        run.Answered,
+    )
     theme = "answers"
     title = "No answer over an error that nobody handled"
     description = (
@@ -152,6 +161,11 @@ class SuccessIsEarned(Rule):
     """Fails where success is claimed after a failure that stands."""
 
     name = "success-is-earned"
+    looks_at = (
+        run.ToolFailed,
+        run.ToolReturned,
+        run.Answered,
+    )
     theme = "answers"
     title = "Success is claimed only where the calls succeeded"
     description = (
@@ -169,6 +183,7 @@ class AnswerHasText(EventRule):
     """Fails at an empty answer."""
 
     name = "answer-has-text"
+    looks_at = (run.Answered,)
     theme = "answers"
     title = "An answer says something"
     description = (
@@ -210,6 +225,12 @@ class NoOpenCalls(Rule):
     """Fails where the agent answers without having waited."""
 
     name = "no-open-calls"
+    looks_at = (
+        run.Reasoned,
+        run.ToolReturned,
+        run.ToolFailed,
+        run.Answered,
+    )
     theme = "answers"
     title = "No answer while calls are open"
     description = (
@@ -224,6 +245,7 @@ class EndsWithAnswer(EventRule):
     """Fails where a run is given up."""
 
     name = "ends-with-answer"
+    looks_at = (run.Aborted,)
     theme = "answers"
     title = "A run ends with an answer"
     description = "Fails where a run was aborted. A run that has not ended yet holds."
@@ -240,6 +262,7 @@ class ResponseIsWhole(EventRule):
     """Fails where a response was cut off."""
 
     name = "response-is-whole"
+    looks_at = (run.ModelResponded,)
     theme = "answers"
     title = "The model's response is not cut off"
     description = "Fails at a response that ended at the token limit or at a filter. Holds where no reason is recorded."
@@ -276,6 +299,10 @@ class NoRepeatedResponse(Rule):
     """Fails where the model says the same again and again."""
 
     name = "no-repeated-response"
+    looks_at = (
+        run.MessageReceived,
+        run.ModelResponded,
+    )
     theme = "answers"
     title = "The model does not repeat itself"
     description = (

@@ -120,6 +120,19 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
 
 
+SAYING: Final = (
+    run.Started,
+    run.MessageReceived,
+    run.ModelResponded,
+    run.ToolReturned,
+    run.ToolFailed,
+    run.Answered,
+    run.ContextCompacted,
+    run.HandedOff,
+)
+"""The events of which `said` returns something."""
+
+
 def said(event: Any) -> str:  # noqa: PLR0911 - one for each kind of event that says something
     """Return the text of an event in which somebody speaks or a tool answers; empty for any other."""
     match event:

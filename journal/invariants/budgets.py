@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
+import msgspec
+
 from journal.domain import agent_run as run
 from journal.domain.invariant import HOLDS, Context, Fails, Holds, Invariant, Verdict, invariant
+from journal.domain.run_parts import changed_by
+from journal.domain.sieve import Sieve, of_events, of_state
 from journal.domain.text import amount
 from journal.invariants.base import EventRule
 
@@ -20,6 +24,13 @@ class TotalBudget(Invariant):
     uses_previous = False
     most: ClassVar[float]
     totals: ClassVar[tuple[str, ...]]
+
+    def sieve(self) -> Sieve | None:
+        """Return the events that change the totals, where few do."""
+        if type(self).evaluate is not TotalBudget.evaluate:
+            return None
+        types = changed_by(frozenset(f"totals/{name}" for name in self.totals))
+        return None if types is None else of_state(types)
 
     def evaluate(self, ctx: Context) -> Verdict:
         """Compare the total after the event with the most it may be."""
@@ -108,7 +119,11 @@ class Latency(EventRule):
 
     theme = "budgets"
     most_ms: ClassVar[float]
-    of: ClassVar[tuple[type, ...]]
+    of: ClassVar[tuple[type[msgspec.Struct], ...]]
+
+    def sieve(self) -> Sieve | None:
+        """Return the events that may say how long they took."""
+        return of_events(self.of) if type(self).step is Latency.step else None
 
     def step(self, ctx: Context) -> Verdict:
         """Compare what the event says it took."""

@@ -42,6 +42,8 @@ class _Failures:
         return HOLDS
 
     def _worked(self, call: Call | None) -> None:
+        if not self._last:
+            return
         if call is None or base.changes(base.verbs(call.tool, call.arguments)) or base.is_shell(call.tool):
             self._last.clear()
         else:
@@ -53,6 +55,10 @@ class NoFailureLoop(Rule):
     """Fails at the second failure of one call with nothing changed between."""
 
     name = "no-failure-loop"
+    looks_at = (
+        run.ToolFailed,
+        run.ToolReturned,
+    )
     theme = "calls"
     title = "A call that failed is not made again unchanged"
     description = (
@@ -121,6 +127,12 @@ class EditAfterReading(Rule):
     """Fails where a file is edited that the run has not read."""
 
     name = "edit-after-reading"
+    looks_at = (
+        run.Started,
+        run.MessageReceived,
+        run.Reasoned,
+        run.ToolReturned,
+    )
     theme = "calls"
     title = "A file is read before it is edited"
     description = (
@@ -158,6 +170,10 @@ class ToolIsOffered(Rule):
     """Fails where the model calls a tool that it was not given."""
 
     name = "tool-is-offered"
+    looks_at = (
+        run.Started,
+        run.Reasoned,
+    )
     theme = "calls"
     title = "Only tools from the tool list are called"
     description = (
@@ -173,6 +189,7 @@ class ArgumentsAreJson(EventRule):
     """Fails where arguments begin as JSON and are none."""
 
     name = "arguments-are-json"
+    looks_at = (run.Reasoned,)
     theme = "calls"
     title = "A call's arguments are well formed"
     description = (
@@ -237,6 +254,10 @@ class ArgumentsFitSchema(Rule):
     """Fails where arguments break the schema the tool list gives."""
 
     name = "arguments-fit-schema"
+    looks_at = (
+        run.Started,
+        run.Reasoned,
+    )
     theme = "calls"
     title = "A call's arguments fit the tool's schema"
     description = "Fails where arguments break the JSON Schema in the run's tool list. Holds where the list has none."
@@ -248,6 +269,10 @@ class ResultsInBounds(Rule):
     """Fails where a result breaks the schema the tool list gives."""
 
     name = "results-in-bounds"
+    looks_at = (
+        run.Started,
+        run.ToolReturned,
+    )
     theme = "results"
     title = "A tool's result is within its bounds"
     description = (
@@ -283,6 +308,10 @@ class NoRepeatedEffect(Rule):
     """Fails where something that cannot be taken back is done twice."""
 
     name = "no-repeated-effect"
+    looks_at = (
+        run.Reasoned,
+        run.ToolReturned,
+    )
     theme = "calls"
     title = "Nothing is sent, paid or booked twice"
     description = (
@@ -320,6 +349,11 @@ class ResultsAnswerCalls(Rule):
     """Fails where a result belongs to no call, or to one that has its result."""
 
     name = "results-answer-calls"
+    looks_at = (
+        run.Reasoned,
+        run.ToolReturned,
+        run.ToolFailed,
+    )
     theme = "results"
     title = "Each result answers one call"
     description = (
@@ -364,6 +398,11 @@ class NoLoop(Rule):
     """Fails where the run goes in circles."""
 
     name = "no-loop"
+    looks_at = (
+        run.MessageReceived,
+        run.ToolReturned,
+        run.ToolFailed,
+    )
     theme = "calls"
     title = "The run does not go in circles"
     description = (

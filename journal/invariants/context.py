@@ -31,6 +31,7 @@ class CompactionHasSummary(Rule):
     """Fails where the context is cut without a summary."""
 
     name = "compaction-has-summary"
+    looks_at = (run.ContextCompacted,)
     theme = "context"
     title = "A compaction leaves a summary"
     description = "Fails where events leave the context and the summary in their place has fewer than 20 characters."
@@ -62,6 +63,12 @@ class CompactionKeepsOpenCalls(Rule):
     """Fails where a compaction drops a call that has no result yet."""
 
     name = "compaction-keeps-open-calls"
+    looks_at = (
+        run.Reasoned,
+        run.ToolReturned,
+        run.ToolFailed,
+        run.ContextCompacted,
+    )
     theme = "context"
     title = "A compaction keeps open calls"
     description = "Fails where a compaction drops a call whose result has not come: the result will answer nothing."
@@ -107,6 +114,10 @@ class ContextSurvivesCompaction(Rule):
     """Fails where something needed was compacted away."""
 
     name = "context-survives-compaction"
+    looks_at = (
+        run.ToolReturned,
+        run.ContextCompacted,
+    )
     theme = "context"
     title = "What is still needed survives a compaction"
     description = (
@@ -137,6 +148,15 @@ class HandOffIsAnswered(Rule):
     """Fails where work was handed off and nothing came back."""
 
     name = "hand-off-is-answered"
+    looks_at = (
+        run.HandedOff,
+        run.Answered,
+        run.Aborted,
+        run.MessageReceived,
+        run.ToolReturned,
+        run.ToolFailed,
+        run.ModelResponded,
+    )
     theme = "context"
     title = "A hand-off is answered"
     description = (
@@ -180,6 +200,12 @@ class ResultsAreRead(Rule):
     """Fails where an answer comes without a result the agent asked for."""
 
     name = "results-are-read"
+    looks_at = (
+        run.ToolReturned,
+        run.ModelCalled,
+        run.ContextCompacted,
+        run.Answered,
+    )
     theme = "context"
     title = "Results reach the model before it answers"
     description = (
@@ -211,6 +237,7 @@ class NoRepeatedHandOff(Rule):
     """Fails where the same work is handed off again."""
 
     name = "no-repeated-hand-off"
+    looks_at = (run.HandedOff,)
     theme = "context"
     title = "Work is not handed off twice with the same words"
     description = "Fails where an agent is given an instruction that it was given before, word for word."

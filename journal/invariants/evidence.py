@@ -53,6 +53,15 @@ class LooksBeforeTelling(Rule):
     """Fails where agents build on each other's words before anything was looked at."""
 
     name = "looks-before-telling"
+    looks_at = (
+        run.ModelResponded,
+        run.MessageReceived,
+        run.Reasoned,
+        run.ToolReturned,
+        run.ToolFailed,
+        run.HandedOff,
+        run.MemoryWritten,
+    )
     theme = "sources"
     title = "Something is looked at before it is told at length"
     description = (
@@ -82,6 +91,10 @@ class CodeRuns(Rule):
     """Fails where the code in a response ends in an error."""
 
     name = "code-runs"
+    looks_at = (
+        run.ModelResponded,
+        run.ToolFailed,
+    )
     theme = "results"
     title = "The code an agent writes runs"
     description = (

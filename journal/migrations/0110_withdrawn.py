@@ -127,5 +127,5 @@ def _undo(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Let payloads give way to their marks."""
 
-    dependencies = [("journal", "0100_log")]
+    dependencies = [("journal", "0102_log_times")]
     operations = [migrations.RunPython(_apply, _undo, atomic=False)]

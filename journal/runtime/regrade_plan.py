@@ -24,7 +24,7 @@ from journal.runtime import projection as projections
 from journal.runtime import saved_rules
 from journal.runtime.grading import grade_run
 from journal.runtime.read_model import live_generation
-from journal.runtime.regrade_types import Definition, Estimate
+from journal.runtime.regrade_types import Definition, Estimate, FrozenRun
 from journal.runtime.rule_process import rule_process
 from journal.runtime.saved_rules import RuleRecord
 from journal.runtime.selecting import selector
@@ -267,6 +267,13 @@ def _row(job: Job, chosen: Chosen, part: int | None) -> JobRun:
         previous=chosen.previous,
         is_kept=chosen.is_kept,
     )
+
+
+def frozen(job: str, part: int) -> list[FrozenRun]:
+    """Return the runs of a part, as they were written down."""
+    columns = ("run", "run_version", "since_us", "until_us", "grade", "previous")
+    rows = JobRun.objects.filter(job=job, part=part).order_by("id").values_list(*columns)
+    return [FrozenRun(*row) for row in rows]
 
 
 def _parts(chosen: Iterable[Chosen]) -> Iterator[list[Chosen]]:

@@ -30,6 +30,25 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     schedule: str | None = None
 
 
+class FrozenRun(msgspec.Struct, frozen=True):
+    """A run that a job looks at: up to which version, which of its events count, and the id that its verdict will have.
+
+    `previous` is what the rule's previous version says of it, where that is known without asking it.
+    """
+
+    run: str
+    run_version: int
+    since_us: int | None = None
+    until_us: int | None = None
+    grade: str = ""
+    previous: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its events count."""
+        return self.since_us is None and self.until_us is None
+
+
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a re-grade would look at. `seconds` is for one worker, from the rate that was last measured.
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from threading import Lock
 
 from journal.domain import stream as streams
 from journal.domain.dispatch import DispatchRow, NewDispatch, resolved
 from journal.domain.event import EventData, RecordedEvent
+from journal.domain.sieve import Types
 from journal.domain.stream import ExpectedVersion
 from journal.errors import EventNotFound
 from journal.store import checks
-from journal.store.protocol import Appended, Capabilities, Clock, Horizon
+from journal.store.protocol import Appended, Capabilities, Clock, Horizon, Told
 from journal.store.tracing import traced_append, traced_read
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MemoryStore:
@@ -80,6 +83,17 @@ class MemoryStore:
         """Yield versions in ``(after, until]``."""
         yield from self._streams.get(stream, [])[max(after, 0) : until]
 
+    def read_told(self, runs: Mapping[str, int], *, types: Types) -> Iterator[tuple[str, Sequence[Told]]]:
+        """Yield the first event and those of some types, by stream, each up to a version."""
+        for stream in runs.keys() & self._streams.keys():
+            events = self._streams[stream][: runs[stream]]
+            yield stream, [_told(event) for event in events if event.version == 1 or event.type in types]
+
+    def read_places(self, places: Mapping[str, int]) -> dict[str, RecordedEvent]:
+        """Return by stream the event at a version of each."""
+        found = {stream: self._streams.get(stream, [])[: places[stream]] for stream in places}
+        return {stream: events[-1] for stream, events in found.items() if len(events) == places[stream] > 0}
+
     @traced_read
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield by position, past `after`."""
@@ -121,3 +135,8 @@ class MemoryStore:
     def horizon(self) -> Horizon:
         """Return how far a reader may read: all of it."""
         return Horizon(head=self.head())
+
+
+def _told(event: RecordedEvent) -> Told:
+    occurred_us = (event.occurred_at - _EPOCH) // timedelta(microseconds=1)
+    return event.stream, event.version, event.type, event.schema, event.data, occurred_us

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from journal.domain.dispatch import NewDispatch
 from journal.domain.event import EventData, RecordedEvent
+from journal.domain.sieve import Types
 from journal.domain.stream import ExpectedVersion
 
 Clock = Callable[[], datetime]
+
+Told = tuple[Any, int, str, int, bytes, int]
+"""An event as far as a fold needs it: what the store knows its stream by; version, type, schema, data, occurred_us."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +97,15 @@ class EventStore(Protocol):
         What was appended is there at once, also past the horizon: follow a stream by version, and the journal by the
         positions that `read_all` gives.
         """
+
+    def read_told(self, runs: Mapping[str, int], *, types: Types) -> Iterator[tuple[str, Sequence[Told]]]:
+        """Yield by stream the first event and those of some types, each stream up to a version, in order of version.
+
+        Many short streams are read at once. A long one comes in pieces, one after the other; streams come in any order.
+        """
+
+    def read_places(self, places: Mapping[str, int]) -> dict[str, RecordedEvent]:
+        """Return by stream the event at a version of each, where it is there."""
 
     def read_all(self, *, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
         """Yield the project's events by position, past `after`. None ever appears behind one that was yielded."""

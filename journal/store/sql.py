@@ -7,7 +7,7 @@ for a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -19,10 +19,11 @@ from django.db import IntegrityError, connections, transaction
 from journal.domain import stream as streams
 from journal.domain.dispatch import DispatchRow, NewDispatch, resolved
 from journal.domain.event import EventData, RecordedEvent
+from journal.domain.sieve import Types
 from journal.domain.stream import ExpectedVersion
 from journal.errors import EventNotFound
-from journal.store import checks, listeners, outbox_rows, redacting
-from journal.store.protocol import Appended, Capabilities, Clock, Horizon
+from journal.store import checks, listeners, outbox_rows, redacting, told
+from journal.store.protocol import Appended, Capabilities, Clock, Horizon, Told
 from journal.store.tracing import traced_append, traced_read
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -265,6 +266,15 @@ class SqlStore:
                 unknown = ids
             listed = ", ".join(map(str, unknown))
             names.update(self._fetch(f"SELECT id, name FROM journal_stream WHERE id IN ({listed})", []))  # noqa: S608 - numbers
+
+    def read_told(self, runs: Mapping[str, int], *, types: Types) -> Iterator[tuple[str, Sequence[Told]]]:
+        """Yield the first event and those of some types, by stream, each up to a version."""
+        return told.read(self._fetch, self._project, runs, types)
+
+    def read_places(self, places: Mapping[str, int]) -> dict[str, RecordedEvent]:
+        """Return by stream the event at a version of each."""
+        found = told.places(self._fetch, self._project, places, _SELECT_APART)
+        return {name: recorded(row[0], row[1], name, *row[3:]) for name, row in found}
 
     @traced_read
     def read_newest(self, limit: int) -> Iterator[RecordedEvent]:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('journal', '0100_log'),
+        ('journal', '0101_bridged_threads'),
     ]
 
     operations = [

@@ -1,0 +1,344 @@
+"""Runs judged by a rule that says what it looks at: only those events are read, many runs at once.
+
+What comes out is what `grading` comes to by reading every event (a property test compares the two). It is quicker since
+the others are not even fetched: a verdict on an event that was left out follows from the rule's own declaration.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+
+from journal.domain.bisect import Outcome, Scanner
+from journal.domain.catalog import catalog
+from journal.domain.invariant import HOLDS, Call, Context, Holds, Invariant, Judgement, Lookup, judge, raised
+from journal.domain.judging import Calls
+from journal.domain.rule import Key, SavedRule
+from journal.domain.run_parts import Parts
+from journal.domain.sieve import OF_CALLS, Sieve, Types
+from journal.runtime.regrade_types import FrozenRun
+from journal.runtime.regrade_verdict import CALLED, STARTED, Blamed, Facts
+from journal.store import EventStore
+from journal.store.protocol import Told
+from journal.store.sql import moment
+
+_MOST_WAITING: Final = 4_096
+"""Events about which a saved rule is asked together."""
+
+_RUNS_AT_ONCE: Final = 500
+_SELF: Final = frozenset((STARTED, CALLED))
+"""Events in which a run says who it is."""
+
+_version: Final = itemgetter(1)
+
+
+class _Untold:
+    """Stands for an event that was not read whole."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(f"the event's {name} was not read: the rule declares `looks_at`, or what it looks into")
+
+
+_UNTOLD: Final[Any] = _Untold()
+
+
+class Course:
+    """One rule on its way along one run, told of some of its events."""
+
+    def __init__(self, sieve: Sieve) -> None:
+        self.scanner = Scanner()
+        self.about: int | None = None
+        self.call: Call | None = None
+        self.is_waiting = False
+        self._holds_between = sieve.between == "holds"
+        self._last = 0
+
+    def settle(self, version: int, judgement: Judgement, call: Call | None = None) -> None:
+        """Take in the judgement on an event that was told."""
+        scanner = self.scanner
+        if scanner.is_over:
+            return
+        self._reach(version - 1)
+        self._last = version
+        scanner.take(version, judgement)
+        if self.about is None and not isinstance(judgement, Holds):
+            self.about, self.call = version, call
+
+    def _reach(self, version: int) -> None:
+        """Take in that the rule held again where it failed last, on the events in between."""
+        if self._holds_between and self._last < version and not self.scanner.is_holding:
+            self.scanner.take(self._last + 1, HOLDS)
+
+    def outcome(self, events: int, *, monotone: bool) -> Outcome:
+        """Return what the judgements amount to, over a run of `events`."""
+        if not self.scanner.is_over:
+            self._reach(events)
+        return self.scanner.outcome(events=events, monotone=monotone)
+
+
+class _Built:
+    """A rule in Python on its way along any number of runs."""
+
+    def __init__(self, rule: Invariant, sieve: Sieve, lookup: Lookup) -> None:
+        self.rule = rule
+        self.sieve = sieve
+        self.knows_calls = sieve.between == "holds"
+        self._lookup = lookup
+        self._read = _Reader()
+        self._told = sieve.folds or sieve.judged.names | (OF_CALLS if sieve.needs_calls else frozenset())
+        self._memories: dict[str, tuple[Course, Any, Calls, Parts | None]] = {}
+
+    def take(self, stream: str, rows: Sequence[Told]) -> None:
+        """Judge the next events of a run."""
+        if stream not in self._memories:
+            state = Parts(stream) if self.sieve.between == "same" else None
+            self._memories[stream] = (Course(self.sieve), self.rule.begin(stream), Calls(), state)
+        course, evaluator, calls, state = self._memories[stream]
+        read, judged, told, lookup, scanner = (
+            self._read,
+            self.sieve.judged.names,
+            self._told,
+            self._lookup,
+            course.scanner,
+        )
+        for _, version, kind, schema, raw, _ in rows:
+            if kind not in told and state is None:
+                continue
+            data = read(kind, schema, raw)
+            if state is not None:
+                state.take(version, data)
+            call = calls.of(version, kind, data) if kind in OF_CALLS else None
+            if state is None and kind not in judged:
+                continue
+            if scanner.is_over:
+                return
+            ctx = Context(event=_UNTOLD, stream=stream, version=version, call=call, lookup=lookup, state_after=state)
+            ctx.__dict__["data"] = data
+            judgement = judge(evaluator, ctx)
+            if judgement is not HOLDS or not scanner.is_holding:
+                course.settle(version, judgement, call)
+
+    def finish(self) -> None:
+        """Judge what waits: nothing does."""
+
+    def course(self, stream: str) -> Course:
+        """Return how a run went."""
+        known = self._memories.get(stream)
+        return known[0] if known else Course(self.sieve)
+
+
+class _Saved:
+    """A saved rule on its way along any number of runs. Those events wait on which its answer is not known yet."""
+
+    knows_calls = False
+
+    def __init__(self, rule: SavedRule, sieve: Sieve) -> None:
+        self.rule = rule
+        self.sieve = sieve
+        self._read = _Reader()
+        self._memories: dict[str, tuple[Course, Parts]] = {}
+        self._waiting: list[tuple[Course, int, Key | Judgement, bytes]] = []
+
+    def take(self, stream: str, rows: Sequence[Told]) -> None:
+        """Judge the next events of a run, or let them wait."""
+        if stream not in self._memories:
+            self._memories[stream] = (Course(self.sieve), Parts(stream))
+        course, state = self._memories[stream]
+        rule, judged, folds, known = self.rule, self.sieve.judged, self.sieve.folds, self.rule.known
+        is_first_judged, part = self.sieve.between == "same", None
+        for _, version, kind, schema, raw, _ in rows:
+            if kind in folds:
+                state.take(version, self._read(kind, schema, raw))
+                part = None
+            if kind not in judged and not (is_first_judged and version == 1):
+                continue
+            try:
+                part = rule.state_part(state) if part is None else part
+                key = rule.key(kind, schema, raw, version, part)
+            except Exception as error:  # noqa: BLE001 - data that nobody can write down again must not end the others
+                self._wait(course, version, raised(error), raw)
+                continue
+            answer = known.get(key)
+            if answer is None or answer.value is not True or course.is_waiting or not course.scanner.is_holding:
+                self._wait(course, version, key, raw)
+        if len(self._waiting) >= _MOST_WAITING:
+            self.finish()
+
+    def _wait(self, course: Course, version: int, asked: Key | Judgement, raw: bytes) -> None:
+        course.is_waiting = True
+        self._waiting.append((course, version, asked, raw))
+
+    def finish(self) -> None:
+        """Ask about what waits, and judge it in its order."""
+        waiting, self._waiting = self._waiting, []
+        rule = self.rule
+        raws = {key: raw for _, _, key, raw in waiting if isinstance(key, tuple)}
+        answers = {key: rule.known.get(key) for key in raws}
+        asked = {key: rule.asked_for(key, raws[key]) for key, answer in answers.items() if answer is None}
+        fresh = dict(zip(asked, rule.answers(list(asked.values())), strict=True))
+        answers |= fresh
+        for course, version, key, raw in waiting:
+            course.is_waiting = False
+            if not isinstance(key, tuple):
+                course.settle(version, key)
+            elif (answer := answers[key]) is not None:
+                text = asked.get(key) or rule.asked_for(key, raw) if answer.error is not None else b""
+                course.settle(version, HOLDS if answer.value is True else rule.judgement(answer, text, version))
+        rule.known.update(fresh)
+        rule.forget()
+
+    def course(self, stream: str) -> Course:
+        """Return how a run went."""
+        known = self._memories.get(stream)
+        return known[0] if known else Course(self.sieve)
+
+
+class _Reader:
+    """Decodes events of the newest schema without asking the catalog for each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, Callable[[bytes], Any]]] = {}
+
+    def __call__(self, kind: str, schema: int, raw: bytes) -> Any:
+        """Return an event's data as the catalog reads it."""
+        known = self._known.get(kind)
+        if known is None:
+            known = self._known[kind] = catalog.reader(kind)
+        if known[0] == schema:
+            try:
+                return known[1](raw)
+            except msgspec.MsgspecError:
+                pass
+        return catalog.read(kind, schema, raw)
+
+
+# --- Many runs --------------------------------------------------------------------------------------------------------
+
+
+def can_be_sifted(rule: Invariant, before: Invariant | None) -> bool:
+    """Return whether all that is to be asked of a run says what it looks at."""
+    return rule.sieve() is not None and (before is None or before.sieve() is not None)
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """How a rule did on a run, and its previous version where that was asked."""
+
+    run: FrozenRun
+    outcome: Outcome
+    before: Outcome | None
+    facts: Facts
+    blamed: Blamed | None
+
+
+def judged(  # noqa: PLR0913 - what is judged by what
+    store: EventStore,
+    runs: Sequence[FrozenRun],
+    rule: Invariant,
+    *,
+    before: Invariant | None,
+    asks_before: Callable[[FrozenRun], bool],
+    lookup: Lookup,
+    look: Callable[[], None],
+) -> Iterator[Judged]:
+    """Yield how a rule does on each of some whole runs. `look` is called now and then."""
+    for start in range(0, len(runs), _RUNS_AT_ONCE):
+        page = runs[start : start + _RUNS_AT_ONCE]
+        main = _way(rule, lookup)
+        other = _way(before, lookup) if before is not None else None
+        asked = {run.run for run in page if other is not None and asks_before(run)}
+        facts = _read(store, {run.run: run.run_version for run in page}, main, other, asked, look)
+        blamed = _blamed(store, main, [run.run for run in page])
+        for run in page:
+            events = run.run_version if run.run in facts else 0
+            yield Judged(
+                run,
+                main.course(run.run).outcome(events, monotone=rule.monotone),
+                other.course(run.run).outcome(events, monotone=False) if other and run.run in asked else None,
+                facts.get(run.run) or Facts(),
+                blamed.get(run.run),
+            )
+
+
+def _way(rule: Invariant, lookup: Lookup) -> _Built | _Saved:
+    sieve = rule.sieve()
+    assert sieve is not None  # see `can_be_sifted`  # noqa: S101
+    return _Saved(rule, sieve) if isinstance(rule, SavedRule) else _Built(rule, sieve, lookup)
+
+
+def _read(  # noqa: PLR0913, PLR0917 - as above
+    store: EventStore,
+    runs: Mapping[str, int],
+    main: _Built | _Saved,
+    other: _Built | _Saved | None,
+    asked: set[str],
+    look: Callable[[], None],
+) -> dict[str, Facts]:
+    """Let the rules judge, and return what the runs say of themselves."""
+    types = Types(_SELF) if CALLED in main.sieve.read else Types(frozenset((STARTED,)))
+    types = main.sieve.read | types | (other.sieve.read if other else Types(frozenset()))
+    facts: dict[str, Facts] = {}
+    told: dict[str, list[Told]] = {}
+    for stream, rows in store.read_told(runs, types=types):
+        main.take(stream, rows)
+        if other is not None and stream in asked:
+            other.take(stream, rows)
+        if stream not in facts:
+            facts[stream] = Facts()
+            facts[stream].started_at = moment(rows[0][5])
+        told.setdefault(stream, []).extend([row for row in rows if row[2] in _SELF])
+        look()
+    main.finish()
+    if other is not None:
+        other.finish()
+    _learn(store, runs, facts, told, knows_models=CALLED in types)
+    return facts
+
+
+def _learn(
+    store: EventStore,
+    runs: Mapping[str, int],
+    facts: dict[str, Facts],
+    told: dict[str, list[Told]],
+    *,
+    knows_models: bool,
+) -> None:
+    """Let facts take what runs say of themselves; requests to models are read only where a run does not begin with one."""
+    read = _Reader()
+    unknown = {
+        stream: runs[stream]
+        for stream, rows in told.items()
+        if not knows_models
+        and not (rows and rows[0][1] == 1 and getattr(read(*rows[0][2:5]), "model", None) is not None)
+    }
+    for stream, rows in store.read_told(unknown, types=Types(frozenset((CALLED,)))) if unknown else ():
+        told[stream] = sorted([*told[stream], *(row for row in rows if row[2] == CALLED)], key=_version)
+    for stream, rows in told.items():
+        for _, version, kind, schema, raw, _ in rows:
+            facts[stream].take(version, read(kind, schema, raw))
+
+
+def _blamed(store: EventStore, main: _Built | _Saved, streams: Iterable[str]) -> dict[str, Blamed]:
+    """Return the events to blame, and the calls they answer: read by now only where the rule asks for calls."""
+    courses = {stream: main.course(stream) for stream in streams}
+    events = store.read_places({stream: course.about for stream, course in courses.items() if course.about})
+    if main.knows_calls:
+        return {stream: Blamed(event, courses[stream].call) for stream, event in events.items()}
+    answers = {stream: event.version for stream, event in events.items() if event.type in OF_CALLS}
+    calls = _calls(store, answers)
+    return {stream: Blamed(event, calls.get(stream)) for stream, event in events.items()}
+
+
+def _calls(store: EventStore, places: Mapping[str, int]) -> dict[str, Call | None]:
+    """Return the call that the event at a version of each stream makes or answers."""
+    read, found = _Reader(), dict[str, Call | None]()
+    open_calls: defaultdict[str, Calls] = defaultdict(Calls)
+    for stream, rows in store.read_told(places, types=Types(OF_CALLS)) if places else ():
+        for _, version, kind, schema, raw, _ in rows:
+            call = open_calls[stream].of(version, kind, read(kind, schema, raw)) if kind in OF_CALLS else None
+            if version == places[stream]:
+                found[stream] = call
+    return found
