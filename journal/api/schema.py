@@ -26,6 +26,8 @@ _NAMED: Final = {
     "job_id": "The job's id.",
     "name": "The read model's name.",
     "audit_id": "The audit's id, which is its job's.",
+    "hold_id": "The hold's id, which is that of the event that added it.",
+    "erasure_id": "The erasure's id, which is that of the event that ordered it.",
 }
 
 
