@@ -24,7 +24,7 @@ from journal.domain import agent_run as run
 from journal.domain import retention
 from journal.domain.access_log import is_access
 from journal.domain.aggregate import Headed, State, initial
-from journal.domain.catalog import Unknown, catalog
+from journal.domain.catalog import Unknown, Withdrawn, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
 from journal.domain.grade import CATEGORY as GRADES
@@ -326,9 +326,9 @@ def _line(event: RecordedEvent, decoded: run.AnyEvent, state: State) -> Line:
 def kind_of(event: RecordedEvent, decoded: run.AnyEvent) -> str:
     """Return the last part of an agent run's event type: pages give each a sign and a meaning.
 
-    Other apps' events may end in the same words and mean something else, so they are all of one kind.
+    One whose payload is gone is still of its type. Other apps' events may end in the same words and mean something else, so they are all of one kind.
     """
-    if isinstance(decoded, Unknown):
+    if isinstance(decoded, Unknown) and not isinstance(decoded, Withdrawn):
         return "unknown"
     family, _, name = event.type.rpartition(".")
     return name[:24] if family == run.CATEGORY else "event"

@@ -123,8 +123,7 @@ class RunPurged(JournalError):
         self.order = order
         self.purged_at = purged_at
         super().__init__(
-            f"{stream!r} was purged on {purged_at[:10]} under {policy} ({means}), on the order of event {order}; its"
-            " digests stay in the log"
+            f"{stream!r} was purged on {purged_at[:10]} under {policy} ({means}), on the order of event {order}"
         )
 
 

@@ -178,4 +178,4 @@ class GoneOnceItWasThere:
         if not isinstance(exception, Http404) or project is None or not stream:
             return None
         purged = purge_of(project.slug, stream.replace("\x00", ""))
-        return views.gone(request, str(purged)) if purged is not None else None
+        return views.gone(request, f"{purged}.") if purged is not None else None

@@ -12,7 +12,7 @@ from explorer.knowledge import Heard, Known, knowledge
 from explorer.models import EventLine, RunSummary
 from journal.domain import agent_run as run
 from journal.domain.aggregate import State
-from journal.domain.catalog import Unknown, catalog
+from journal.domain.catalog import Unknown, Withdrawn, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.explain import Explanation, explain
 from journal.domain.run_state import RunState
@@ -241,6 +241,8 @@ def _facts(event: run.AnyEvent) -> tuple[Fact, ...]:  # noqa: C901, PLR0911, PLR
             return _given(Rule=event.rule, Verdict=event.verdict, By=event.by, Score=score, About=at)
         case run.Annotated():
             return _given(By=event.by, Label=event.label, About=str(event.at_version) if event.at_version else None)
+        case Withdrawn():
+            return _given(Type=event.type, Payload=event.mark.words, Digest=f"SHA-256 {event.mark.sha256}")
         case Unknown():
             return _given(Type=event.type, Schema=str(event.schema), Raw=event.reason)
         case _:

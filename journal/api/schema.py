@@ -28,6 +28,8 @@ _NAMED: Final = {
     "audit_id": "The audit's id, which is its job's.",
     "schedule_id": "The schedule's id.",
     "incident_id": "The incident's id: its stream is `incident-` and this.",
+    "hold_id": "The hold's id, which is that of the event that added it.",
+    "erasure_id": "The erasure's id, which is that of the event that ordered it.",
 }
 
 
