@@ -14,7 +14,7 @@ class AuditsConfig(AppConfig):
 
     def ready(self) -> None:
         """Say where the key of reports is."""
-        from audits import events, signing, tasks  # noqa: F401, PLC0415 - register events and tasks; need the settings
+        from audits import events, keeping, signing, tasks  # noqa: F401, PLC0415 - they register; need the settings
 
         path = settings.LOG_FOLDER / "report_key.pem"
         signing.use(signing.ReportKey(path, name=f"nagare at {settings.LOG_HOST}"))

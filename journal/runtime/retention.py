@@ -9,13 +9,17 @@ from typing import Final
 import msgspec
 from django.utils.crypto import salted_hmac
 
+from journal.access import record_access
+from journal.access.acting import Actor, actor
 from journal.domain import codec
 from journal.domain import retention as events
+from journal.domain.access_log import AccessKind, Outcome
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, Metadata
 from journal.domain.retention import HOLDS, LONGEST_DAYS, POLICIES, Hold, HoldKind, Policy
 from journal.domain.stream import ANY_VERSION
 from journal.errors import Refused
+from journal.runtime import log_inventory
 from journal.store import get_store
 
 LONGEST_REASON: Final = 2_000
@@ -53,7 +57,30 @@ def tell(project: str, stream: str, said: msgspec.Struct, *, by: str, event_id: 
     """Append an event of retention; `by` is the actor. Returns its id; the same id again is the same event."""
     metadata = codec.encode(Metadata(actor=by or None))
     event = EventData(id=event_id, type=catalog.name_of(type(said)), data=codec.encode(said), metadata=metadata)
-    return get_store(project).append(stream, [event], expected_version=ANY_VERSION).ids[0]
+    told = get_store(project).append(stream, [event], expected_version=ANY_VERSION).ids[0]
+    _record(project, said, act=told, by=by)
+    return told
+
+
+_RECORDED: Final[Mapping[type[msgspec.Struct], tuple[AccessKind, str, Outcome]]] = {
+    events.PolicySet: (AccessKind.SETTING, "retention", "done"),
+    events.HoldAdded: (AccessKind.REMOVAL, "hold added", "done"),
+    events.HoldReleased: (AccessKind.REMOVAL, "hold released", "done"),
+    events.PurgeOrdered: (AccessKind.REMOVAL, "purge", "done"),
+    events.PurgeRefused: (AccessKind.REMOVAL, "purge", "refused"),
+    events.ErasureOrdered: (AccessKind.REMOVAL, "erasure", "done"),
+    events.ErasureRefused: (AccessKind.REMOVAL, "erasure", "refused"),
+}
+
+
+def _record(project: str, said: msgspec.Struct, *, act: str, by: str) -> None:
+    """Put what was done into the access log too, by the id of its event: what it is about may name a person."""
+    recorded = _RECORDED.get(type(said))
+    if recorded is None:
+        return
+    kind, what, outcome = recorded
+    who = actor()
+    record_access(project, kind, what, of=act, outcome=outcome, who=who if who.by == by else Actor(by=by))
 
 
 def reason_of(text: str, *, what: str, field: str) -> str:
@@ -98,6 +125,15 @@ def set_policy(project: str, *, floor_days: int, ceiling_days: int | None, by: s
     said = events.PolicySet(floor_days=floor_days, ceiling_days=ceiling_days, reason=" ".join(reason.split()), by=by)
     tell(project, POLICIES, said, by=by)
     return policy_of(project)
+
+
+@log_inventory.tells_policy
+def _in_the_inventory(project: str) -> log_inventory.Policy | None:
+    """Say how long payloads are kept, where somebody set that."""
+    if not policies_of(project):
+        return None
+    policy = policy_of(project)
+    return log_inventory.Policy(floor_days=policy.floor_days, ceiling_days=policy.ceiling_days, words=policy.words)
 
 
 # --- Holds ------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from journal.access import Role, add_user
 from journal.access.projects import add_project, ensure_project
 from journal.domain.catalog import catalog
 from journal.domain.explain import explain
+from journal.runtime import retention
 from journal.store import get_store
 from journal.testing.aggregates import given as having
 from tests.api import program
@@ -241,8 +242,9 @@ def signed_in(role: Role, project: str = "default") -> Client:
     return client
 
 
-def test_every_event_of_an_incident_is_explained(run: str) -> None:
+def test_every_event_of_an_incident_is_explained(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its own words, none of them raw."""
+    monkeypatch.setattr(holding, "_keepers", [])
     ident = opened(concerns=[run, f"{run}@1"], clocks=["gdpr-breach"], hold=True)
     incidents.widen("default", ident, clocks=["hipaa-breach"], by="kato")
     incidents.do("default", ident, clock="gdpr-breach", step="notification", account="ref 311", by="kato")
@@ -259,6 +261,21 @@ def test_every_event_of_an_incident_is_explained(run: str) -> None:
     left = "Breach of health information: Notify the people concerned"
     assert summaries[-1] == f"kato closed the incident; 1 step not done: {left}"
     assert all(one.meta.actor == "user:kato" for one in told)
+
+
+def test_what_an_incident_holds_is_neither_purged_nor_erased_until_it_lets_go(
+    run: str, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Each run once, however often it is asked; another incident's hold on the same run goes on."""
+    with django_capture_on_commit_callbacks(execute=True):
+        mine, other = (opened(concerns=[run], hold=True) for _ in range(2))
+        incidents.hold_runs("default", mine, reason="again", by="kato")
+        assert [(hold.stream, hold.kind) for hold in retention.active_holds("default")] == [(run, "incident")] * 2
+        incidents.release("default", mine, reason="over", by="kato")
+    (left,) = retention.active_holds("default")
+    assert left.reason.startswith(f"incident-{other}: ")
+    recorded = [one for one in get_store().read_all() if one.type == "access.removal"]
+    assert [one.payload["what"] for one in recorded] == ["hold added", "hold added", "hold released"]
 
 
 def test_a_hold_is_handed_to_whatever_keeps_runs(run: str, keeper: Keeper) -> None:
