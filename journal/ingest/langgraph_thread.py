@@ -15,9 +15,9 @@ from typing import Any
 from journal.domain.agent_run import Started
 from journal.domain.codec import text
 from journal.ingest.draft import EventDraft, Outcome, RunDraft
+from journal.ingest.langgraph_messages import is_message, role_of
 from journal.ingest.langgraph_saved import Saved
 from journal.ingest.langgraph_step import Telling, Told, checkpoint_key
-from journal.ingest.langgraph_values import is_message, role_of
 from journal.ingest.lenient import as_dict, as_list, as_text, plain_text
 
 SOURCE = "langgraph"
