@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from journal.errors import ImportRefused
+from journal.ingest.langgraph_messages import messages_in
 from journal.ingest.langgraph_values import plain_value
 from journal.ingest.lenient import as_dict, as_int, as_list, as_text
 from journal.ingest.source import moment
@@ -97,17 +98,17 @@ def written(row: Mapping[str, Any], raw: bytes | None) -> Write:
 
 
 class Sharing:
-    """Lets the values of a thread share what they have in common: each one repeats the list of the one before."""
+    """Lets the checkpoints of a thread share their messages: each one repeats those of the one before."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str], Any] = {}
+        self._last: dict[tuple[str, str], list[Any]] = {}
 
     def value(self, namespace: str, channel: str, value: Any) -> Any:
-        """Return the value, with the items of the channel's last one in the places where they are equal."""
+        """Return the value, with the messages of the channel's last one in the places where they are equal."""
         last = self._last.get((namespace, channel))
-        if isinstance(value, list) and isinstance(last, list):
+        if last and isinstance(value, list) and messages_in(value):
             value[: len(last)] = [old if old == new else new for old, new in zip(last, value, strict=False)]
-        self._last[namespace, channel] = value
+        self._last[namespace, channel] = value if isinstance(value, list) else []
         return value
 
 
