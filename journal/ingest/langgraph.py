@@ -22,7 +22,7 @@ MAGIC: Final = b"SQLite format 3\x00"
 
 def detect(source: Source) -> bool:
     """Whether the file is an SQLite database with a saver's tables."""
-    if not source.data.startswith(MAGIC):
+    if not source.data.startswith(MAGIC) or b"checkpoint_ns" not in source.data:
         return False
     try:
         with closing(open_bytes(source.data)) as connection:

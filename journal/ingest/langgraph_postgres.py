@@ -6,6 +6,7 @@ checkpoint itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from journal.errors import ImportRefused
-from journal.ingest.langgraph_saved import Note, Saved, Write, saved, written
+from journal.ingest.langgraph_saved import Note, Saved, Sharing, Write, saved, written
 from journal.ingest.langgraph_values import plain_value
 from journal.ingest.lenient import as_dict
 
@@ -29,7 +30,11 @@ _CHECKPOINTS: Final = """
 SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata FROM checkpoints
 WHERE thread_id = %s ORDER BY checkpoint_id COLLATE "C", checkpoint_ns COLLATE "C"
 """
-_BLOBS: Final = "SELECT checkpoint_ns, channel, version, type, blob FROM checkpoint_blobs WHERE thread_id = %s"
+_BLOBS: Final = """
+SELECT checkpoint_ns, channel, version, type, blob FROM checkpoint_blobs
+WHERE thread_id = %s ORDER BY checkpoint_ns, channel, version COLLATE "C"
+"""
+_AT_ONCE: Final = 50
 _WRITES: Final = """
 SELECT checkpoint_ns, checkpoint_id, task_id, {path} AS task_path, channel, type, blob FROM checkpoint_writes
 WHERE thread_id = %s ORDER BY checkpoint_id, checkpoint_ns, task_path COLLATE "C", task_id COLLATE "C", idx
@@ -59,10 +64,11 @@ class PostgresCheckpoints:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             has_path = cursor.execute(_HAS_PATH).fetchone() is not None
             rows = cursor.execute(_CHECKPOINTS, (thread,)).fetchall()
-            blobs = cursor.execute(_BLOBS, (thread,)).fetchall()
+            with self.connection.cursor(name="nagare_blobs", row_factory=dict_row) as blobs:
+                blobs.itersize = _AT_ONCE
+                values = _blobs(blobs.execute(_BLOBS, (thread,)), note)
             query = _WRITES.format(path="task_path" if has_path else "''")
-            pending = cursor.execute(query, (thread,)).fetchall()
-        values, writes = _blobs(blobs, note), _writes(pending, note)
+            writes = _writes(cursor.execute(query, (thread,)), note)
         return [
             saved(
                 row,
@@ -77,8 +83,9 @@ class PostgresCheckpoints:
 _Blobs = dict[tuple[str, str, str], Any]
 
 
-def _blobs(rows: list[dict[str, Any]], note: Note) -> _Blobs:
+def _blobs(rows: Iterable[dict[str, Any]], note: Note) -> _Blobs:
     found: _Blobs = {}
+    sharing = Sharing()
     for row in rows:
         if row["type"] == "empty":
             continue
@@ -87,7 +94,8 @@ def _blobs(rows: list[dict[str, Any]], note: Note) -> _Blobs:
         except ImportRefused as refusal:
             note(f"channel {row['channel']} at version {row['version']}: {refusal}")
         else:
-            found[row["checkpoint_ns"], row["channel"], row["version"]] = value
+            own = sharing.value(row["checkpoint_ns"], row["channel"], value)
+            found[row["checkpoint_ns"], row["channel"], row["version"]] = own
     return found
 
 
@@ -102,7 +110,7 @@ def _with_values(checkpoint: dict[str, Any], namespace: str, blobs: _Blobs) -> d
     return {**checkpoint, "channel_values": {**as_dict(checkpoint.get("channel_values")), **kept}}
 
 
-def _writes(rows: list[dict[str, Any]], note: Note) -> dict[tuple[str, str], list[Write]]:
+def _writes(rows: Iterable[dict[str, Any]], note: Note) -> dict[tuple[str, str], list[Write]]:
     found: dict[tuple[str, str], list[Write]] = {}
     for row in rows:
         try:

@@ -7,13 +7,14 @@ read with plain queries and decoded by `langgraph_values`: no code of LangGraph 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from journal.errors import ImportRefused
+from journal.ingest.langgraph_messages import messages_in
 from journal.ingest.langgraph_values import plain_value
 from journal.ingest.lenient import as_dict, as_int, as_list, as_text
 from journal.ingest.source import moment
@@ -96,6 +97,21 @@ def written(row: Mapping[str, Any], raw: bytes | None) -> Write:
     return Write(task=row["task_id"], path=row["task_path"], channel=row["channel"], value=value)
 
 
+class Sharing:
+    """Lets the checkpoints of a thread share their messages: each one repeats those of the one before."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], list[Any]] = {}
+
+    def value(self, namespace: str, channel: str, value: Any) -> Any:
+        """Return the value, with the messages of the channel's last one in the places where they are equal."""
+        last = self._last.get((namespace, channel))
+        if last and isinstance(value, list) and messages_in(value):
+            value[: len(last)] = [old if old == new else new for old, new in zip(last, value, strict=False)]
+        self._last[namespace, channel] = value if isinstance(value, list) else []
+        return value
+
+
 # --- SQLite -----------------------------------------------------------------------------------------------------------
 
 
@@ -138,20 +154,25 @@ class SqliteCheckpoints:
             " CAST(checkpoint_id AS TEXT) AS checkpoint_id, CAST(parent_checkpoint_id AS TEXT) AS parent_checkpoint_id,"
             " type, checkpoint, metadata FROM checkpoints WHERE thread_id = ? ORDER BY checkpoint_id, checkpoint_ns",
             (thread,),
-        ).fetchall()
+        )
         writes = self._writes(thread, note)
         return list(self._decoded(rows, writes, note))
 
     def _decoded(
-        self, rows: list[sqlite3.Row], writes: dict[tuple[str, str], list[Write]], note: Note
+        self, rows: Iterable[sqlite3.Row], writes: dict[tuple[str, str], list[Write]], note: Note
     ) -> Iterator[Saved]:
+        sharing = Sharing()
         for row in rows:
             place = (row["checkpoint_ns"], row["checkpoint_id"])
             try:
                 checkpoint = plain_value(as_text(row["type"]), _bytes(row["checkpoint"]))
-                yield saved(dict(row), checkpoint, _metadata(row["metadata"]), writes.get(place, []))
+                metadata = _metadata(row["metadata"])
             except ImportRefused as refusal:
                 note(f"checkpoint {row['checkpoint_id']}: {refusal}")
+                continue
+            values = as_dict(as_dict(checkpoint).get("channel_values"))
+            values.update((name, sharing.value(place[0], name, value)) for name, value in values.items())
+            yield saved(dict(row), checkpoint, metadata, writes.get(place, []))
 
     def _writes(self, thread: str, note: Note) -> dict[tuple[str, str], list[Write]]:
         found: dict[tuple[str, str], list[Write]] = {}
@@ -178,11 +199,11 @@ def open_bytes(data: bytes) -> sqlite3.Connection:
     Raises:
         ImportRefused: it is no database that can be read.
     """
-    content = bytearray(data)
-    content[_WAL_FLAGS] = b"\x01\x01"  # a database in memory has no write-ahead log
+    if data[_WAL_FLAGS] == b"\x02\x02":  # a database in memory has no write-ahead log
+        data = data[: _WAL_FLAGS.start] + b"\x01\x01" + data[_WAL_FLAGS.stop :]
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        connection.deserialize(bytes(content))
+        connection.deserialize(data)
         _distrust(connection)
         connection.execute("SELECT name FROM sqlite_schema").fetchall()
     except sqlite3.Error as error:

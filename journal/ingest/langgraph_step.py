@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -23,8 +22,8 @@ from journal.domain.agent_run import (
 )
 from journal.domain.codec import text
 from journal.ingest.draft import Count, EventDraft, Link, Opaque, OutcomeStatus
+from journal.ingest.langgraph_messages import Named, heard, identity, messages_in, named, reasoning, role_of, words
 from journal.ingest.langgraph_saved import Saved, Write
-from journal.ingest.langgraph_values import messages_in, role_of
 from journal.ingest.lenient import as_dict, as_int, as_list, as_text, dicts, fingerprint, plain_text
 from journal.ingest.openai_chat import version_of
 from journal.ingest.transcript import Events, wording
@@ -37,7 +36,6 @@ _OUTPUT: Final = "__end__"
 _SAYS_WHAT_IS_NEXT: Final = 4
 _RETURNED: Final = "__return__"
 _NO_TASK: Final = "00000000-0000-0000-0000-000000000000"
-_THOUGHTS: Final = ("thinking", "reasoning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ class Telling:
             response = last.get("content")
         else:
             return
-        known = self._context.get(_identity(last, len(spoken) - 1)) if spoken else None
+        known = self._context.get(identity(last, len(spoken) - 1)) if spoken else None
         cause = Link(known.key if known else checkpoint_key(one.id))
         self._events.add(f"answered.{one.id}", Answered(response=response), at=one.at, causes=[cause])
 
@@ -151,18 +149,19 @@ class Telling:
         for channel, value in sorted(one.values.items()):
             if _is_control(channel) or not _speaks(channel, value, prior):
                 continue
-            held = messages_in(value)
+            held, last = messages_in(value), messages_in(prior.get(channel))
             spoken += held
-            self._forget(one, messages_in(prior.get(channel)), held)
-            for place, message in enumerate(held):
-                self._message(one, before, message, _identity(message, place), given=given)
+            same = next((at for at, (old, new) in enumerate(zip(last, held, strict=False)) if old != new), len(last))
+            same = min(same, len(held))
+            self._forget(one, named(last, same), named(held, same))
+            for name, message in named(held, same):
+                self._message(one, before, message, name, given=given)
         return spoken
 
-    def _forget(self, one: Saved, before: list[dict[str, Any]], now: list[dict[str, Any]]) -> None:
+    def _forget(self, one: Saved, before: list[Named], now: list[Named]) -> None:
         """Tell that messages left the state, or are there in other words, which come next."""
-        said = {_identity(message, place): _said(message) for place, message in enumerate(now)}
-        gone = [_identity(message, place) for place, message in enumerate(before)]
-        gone = [name for name in gone if name in self._context and said.get(name) != self._context[name].said]
+        said = {name: words(message) for name, message in now}
+        gone = [name for name, _ in before if name in self._context and said.get(name) != self._context[name].said]
         if gone:
             dropped = tuple(version_of(self._context.pop(name).key) for name in gone)
             self._events.add(f"compacted.{one.id}", ContextCompacted(dropped_versions=dropped), at=one.at)
@@ -172,7 +171,7 @@ class Telling:
             return
         known = self._told.messages.get(name)
         key = f"message.{name}" if known is None or known.run != self._run else f"message.{name}@{one.id}"
-        self._context[name] = _Known(key, _said(message))
+        self._context[name] = _Known(key, words(message))
         role = role_of(message)
         if known is not None:
             self._again(key, message, known, at=one.at)
@@ -181,13 +180,13 @@ class Telling:
         elif role == "tool" and (not given or message.get("tool_call_id") in self._told.calls):
             self._result(key, message, at=one.at)
         else:
-            self._events.add(key, _heard(message), at=one.at)
+            self._events.add(key, heard(message), at=one.at)
         self._told.messages.setdefault(name, _Place(self._run, key))
 
     def _again(self, key: str, message: dict[str, Any], known: _Place, *, at: datetime | None) -> None:
         """Tell what another run said first, or this one in other words: it was heard, not decided, here."""
         cause = Link(known.key, "quoted", "recorded", None if known.run == self._run else known.run)
-        self._events.add(key, _heard(message), at=at, causes=[cause])
+        self._events.add(key, heard(message), at=at, causes=[cause])
         for call in dicts(message.get("tool_calls")):
             self._edited[str(call.get("id"))] = text(call.get("args"))
 
@@ -202,7 +201,7 @@ class Telling:
         more = {name: message[name] for name in ("id", "response_metadata", "additional_kwargs") if message.get(name)}
         response = ModelResponded(
             content=message.get("content"),
-            reasoning=_reasoning(message),
+            reasoning=reasoning(message),
             finish_reason=as_text(about.get("finish_reason")) or as_text(about.get("stop_reason")),
             input_tokens=as_int(usage.get("input_tokens")),
             output_tokens=as_int(usage.get("output_tokens")),
@@ -352,45 +351,3 @@ def _shown(one: Saved, before: Saved | None) -> dict[str, Any]:
         "tasks": list(steps.values()),
     }
     return {name: value for name, value in data.items() if value not in (None, "", [], {})}
-
-
-# --- Messages ---------------------------------------------------------------------------------------------------------
-
-
-def _identity(message: dict[str, Any], place: int) -> str:
-    """Return a message's id, or its place and words where nothing gave it one."""
-    return as_text(message.get("id")) or f"{place}.{_said(message)}"
-
-
-def _said(message: dict[str, Any]) -> str:
-    return fingerprint(message.get("type"), message.get("content"), message.get("tool_calls"))
-
-
-def _heard(message: dict[str, Any]) -> MessageReceived:
-    """Return a message as something that was said to the run; calls in it are blocks of its content."""
-    content, calls = message.get("content"), dicts(message.get("tool_calls"))
-    if calls:
-        said: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) and content else []
-        said += content if isinstance(content, list) else []
-        content = [
-            *said,
-            *(
-                {"type": "tool_use", "id": call.get("id"), "name": call.get("name"), "input": call.get("args")}
-                for call in calls
-            ),
-        ]
-    return MessageReceived(role=role_of(message), content=content, name=as_text(message.get("name")))
-
-
-def _reasoning(message: dict[str, Any]) -> str | None:
-    """Return the model's stated thoughts, from wherever its provider puts them."""
-    kept = as_text(as_dict(message.get("additional_kwargs")).get("reasoning_content"))
-    return kept or "\n".join(_thoughts(message.get("content"))) or None
-
-
-def _thoughts(content: object) -> Iterator[str]:
-    for block in dicts(content):
-        if block.get("type") in _THOUGHTS:
-            said = next((words for name in _THOUGHTS if (words := as_text(block.get(name)))), None)
-            if said:
-                yield said

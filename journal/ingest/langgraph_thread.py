@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from journal.domain.agent_run import Started
+from journal.domain.codec import text
 from journal.ingest.draft import EventDraft, Outcome, RunDraft
+from journal.ingest.langgraph_messages import is_message, role_of
 from journal.ingest.langgraph_saved import Saved
 from journal.ingest.langgraph_step import Telling, Told, checkpoint_key
-from journal.ingest.langgraph_values import is_message, role_of
 from journal.ingest.lenient import as_dict, as_list, as_text, plain_text
 
 SOURCE = "langgraph"
@@ -158,11 +159,12 @@ def _started(branch: _Branch, first: Saved) -> EventDraft:
 
 
 def _prompt(first: Saved) -> str | None:
-    """Return the last words of a person in what the run began with, else the only words there are."""
+    """Return the last words of a person in what the run began with, else the only words there are, else all of it."""
     given = first.values.get("__start__", first.values)
     channels = list(given.values()) if isinstance(given, dict) else [given]
     spoken = [said for value in channels for item in as_list(value) if (said := _words(item))]
-    return next(iter(reversed(spoken)), None) or next((said for value in channels if (said := as_text(value))), None)
+    said = next(iter(reversed(spoken)), None) or next((said for value in channels if (said := as_text(value))), None)
+    return said or (text(given) if first.values.get("__start__") is not None else None)
 
 
 def _words(item: object) -> str | None:

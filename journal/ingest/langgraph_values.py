@@ -20,7 +20,7 @@ import msgspec
 
 from journal.domain.codec import MAX_DEPTH
 from journal.errors import ImportRefused
-from journal.ingest.lenient import as_dict, as_list, as_text
+from journal.ingest.lenient import as_list
 from journal.ingest.source import decode
 
 _MESSAGES: Final = "langchain_core.messages"
@@ -135,27 +135,3 @@ def _revived(value: dict[str, Any]) -> Any:
     if name.removesuffix("Chunk").endswith("Message") and isinstance(arguments, dict):
         return {"type": _kind_of_message(name), **arguments}
     return _shown(".".join(map(str, path[:-1])), name, arguments)
-
-
-# --- Messages in such data --------------------------------------------------------------------------------------------
-
-_ROLES: Final = {"human": "user", "ai": "assistant", "tool": "tool", "system": "system", "function": "tool"}
-_KINDS: Final = frozenset({*_ROLES, "chat", "remove", "developer"})
-
-
-def is_message(value: object) -> bool:
-    """Whether plain data is a LangChain message."""
-    known = as_dict(value)
-    return known.get("type") in _KINDS and ("content" in known or known.get("type") == "remove")
-
-
-def messages_in(value: object) -> list[dict[str, Any]]:
-    """Return the messages that a channel holds, or nothing where it holds anything else."""
-    items: list[Any] = value if isinstance(value, list) else [value]
-    return items if items and all(is_message(item) for item in items) else []
-
-
-def role_of(message: dict[str, Any]) -> str:
-    """Return who speaks, in the words of the journal."""
-    kind = str(message.get("type"))
-    return as_text(message.get("role")) or _ROLES.get(kind, kind)

@@ -257,7 +257,8 @@ class Telling:
     # --- The rest
 
     def _end(self, one: HistoryEvent) -> None:
-        self.outcome = Outcome(status=_ENDS[one.kind], raw=one.kind)
+        status = _ENDS[one.kind]
+        self.outcome = Outcome(status=status, raw=None if status == "unknown" else one.kind)
         if one.kind == "WorkflowExecutionCompleted":
             self._add(one, Answered(response=value_of(one.attributes.get("result"))))
         elif one.kind == "WorkflowExecutionContinuedAsNew":

@@ -206,7 +206,7 @@ def test_a_node_that_raises_ends_the_run_until_it_is_tried_again(path: Path) -> 
     class Two(TypedDict):
         out: Annotated[list[int], operator.add]
 
-    built = StateGraph(Two)
+    built: Any = StateGraph(Two)
     built.add_node("fine", lambda _: {"out": [1]})
     built.add_node("broken", broken)
     built.add_edge(START, "fine")
@@ -261,7 +261,7 @@ def test_graphs_without_messages_have_memory_and_an_answer(path: Path) -> None:
         items: list[int]
         out: Annotated[list[int], operator.add]
 
-    built = StateGraph(Items)
+    built: Any = StateGraph(Items)
     built.add_node("one", lambda held: {"out": [held["x"] * 2]})
     built.add_conditional_edges(START, lambda held: [Send("one", {"x": item}) for item in held["items"]])
     with sqlite_saver(path) as saver:
@@ -280,6 +280,7 @@ def test_graphs_without_messages_have_memory_and_an_answer(path: Path) -> None:
     assert [(one.key, one.value) for one in of(sends, MemoryWritten)] == [("items", [1, 2]), ("out", [2, 4])]
     assert of(sends, Answered)[0].response == {"items": [1, 2], "out": [2, 4]}
     assert of(functional, Answered)[0].response == 9
+    assert (of(functional, Started)[0].prompt, of(sends, Started)[0].prompt) == ("4", '{"items":[1,2]}')
     assert [one.data["value"] for one in of(functional, Opaque) if one.name == "langgraph.task_wrote"] == [8]
 
 

@@ -18,7 +18,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from journal.domain.codec import encode
 from journal.errors import ImportRefused
-from journal.ingest.langgraph_values import messages_in, plain_value, role_of
+from journal.ingest.langgraph_messages import messages_in, role_of
+from journal.ingest.langgraph_values import plain_value
 
 SINGLE, POSITIONAL, KEYWORDS, METHOD, PYDANTIC = 0, 1, 2, 3, 5
 
