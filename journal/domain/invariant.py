@@ -111,6 +111,11 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
         """Return the state before the event."""
         return _present(self.state_before, "uses_previous")
 
+    @property
+    def kind(self) -> str:
+        """Return the event's type: to see without decoding whether there is anything to look at."""
+        return self.event.type
+
     @lazy
     def data(self) -> Any:
         """The event's data as its Struct, `Unknown` where this code has none."""
@@ -220,7 +225,12 @@ def judge(evaluator: Evaluator, ctx: Context) -> Judgement:
         verdict: object = evaluator.step(ctx)
     except Exception as error:  # noqa: BLE001 - a rule of another app must not end the fold of all others
         return raised(error)
-    if verdict is HOLDS or isinstance(verdict, Holds | Fails | Raised):
+    return verdict if verdict is HOLDS else judgement_of(verdict)  # type: ignore[return-value]
+
+
+def judgement_of(verdict: object) -> Judgement:
+    """Return what a rule said, or that it is no verdict."""
+    if isinstance(verdict, Holds | Fails | Raised):
         return verdict
     return Raised(f"returned {verdict!r:.80}, which is neither Holds() nor Fails(…)")
 
