@@ -225,7 +225,7 @@ def judge(evaluator: Evaluator, ctx: Context) -> Judgement:
         verdict: object = evaluator.step(ctx)
     except Exception as error:  # noqa: BLE001 - a rule of another app must not end the fold of all others
         return raised(error)
-    return verdict if verdict is HOLDS else judgement_of(verdict)  # type: ignore[return-value]
+    return verdict if verdict is HOLDS else judgement_of(verdict)
 
 
 def judgement_of(verdict: object) -> Judgement:

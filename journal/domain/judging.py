@@ -13,7 +13,7 @@ from journal.domain.aggregate import State
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.invariant import Call, Context, Invariant, Lookup, canonical, no_lookup
-from journal.domain.sieve import OF_CALLS, RESULTS
+from journal.domain.sieve import OF_CALLS, REASONED, RESULTS
 from journal.domain.text import parsed
 
 Row = tuple[Any, int, str, int, bytes, int]
@@ -34,7 +34,7 @@ class Calls:
 
         Where the catalog cannot, what is stored may still say which call it is.
         """
-        if isinstance(data, Reasoned):
+        if isinstance(data, _DECISION):
             return self._made(Call(version, data.tool_name, data.args_json, data.call_id))
         if isinstance(data, _RESULT):
             return self._answered(data.call_id, data.tool_name)
@@ -58,7 +58,41 @@ class Calls:
         return self._open.pop(key, None)
 
 
-_RESULT: Final = (ToolReturned, ToolFailed)
+class _Decided(msgspec.Struct, rename="camel"):
+    """What tells a call from others; a thought takes longer to decode."""
+
+    tool_name: str = ""
+    args_json: str = "{}"
+    call_id: str | None = None
+
+
+class _Answering(msgspec.Struct, rename="camel"):
+    """What tells which call a result answers; what it says takes longer to decode."""
+
+    call_id: str
+    tool_name: str = ""
+
+
+_DECISION: Final = (Reasoned, _Decided)
+_RESULT: Final = (ToolReturned, ToolFailed, _Answering)
+_BRIEFLY: Final = {
+    REASONED: msgspec.json.Decoder(_Decided).decode,
+    **dict.fromkeys(RESULTS, msgspec.json.Decoder(_Answering).decode),
+}
+
+
+def _brief(row: Row) -> Any:
+    """Return of a call or result what `Calls` looks at; where that is not all there as it should be, all that is there.
+
+    Of a result with an id nothing else matters, so that what does not fit elsewhere in it makes no difference.
+    """
+    _, _, kind, schema, raw, _ = row
+    if schema == catalog.schema_of(kind):
+        try:
+            return _BRIEFLY[kind](raw)
+        except msgspec.MsgspecError:
+            pass
+    return catalog.read(kind, schema, raw)
 
 
 def _hashable(value: Any) -> Any:
@@ -157,8 +191,7 @@ class Glimpse:
     def _follow(self) -> Call | None:
         """Take in the calls and results on the way here; return the newest one's call."""
         for row in self.passed:
-            data = self.data if row is self._row else catalog.read(*row[2:5])
-            self._newest = self._calls.of(row[1], row[2], data)
+            self._newest = self._calls.of(row[1], row[2], self.data if row is self._row else _brief(row))
         self.passed.clear()
         return self._newest
 

@@ -13,9 +13,9 @@ import msgspec
 
 from journal.domain.catalog import catalog
 
-_REASONED: Final = "agent_run.reasoned"
+REASONED: Final = "agent_run.reasoned"
 RESULTS: Final = frozenset(("agent_run.tool_returned", "agent_run.tool_failed"))
-OF_CALLS: Final = RESULTS | {_REASONED}
+OF_CALLS: Final = RESULTS | {REASONED}
 """The events from which one knows which call a result answers."""
 
 

@@ -55,7 +55,9 @@ TEXTS = st.sampled_from(
 )  # fmt: skip
 TOOLS = st.sampled_from(("read_file", "edit_file", "bash", "send_mail", ""))
 IDS = st.sampled_from((None, "a", "b"))
-ARGUMENTS = st.sampled_from(('{"path": "a.py"}', '{"path": "b/a.py"}', "{}", '{"to": "eve@example.org"}', '{"cut', "[1]"))
+ARGUMENTS = st.sampled_from(
+    ('{"path": "a.py"}', '{"path": "b/a.py"}', "{}", '{"to": "eve@example.org"}', '{"cut', "[1]")
+)
 NUMBERS = st.sampled_from((None, 0.5, 4.0, 70_000.0))
 VERSIONS = st.lists(st.integers(1, 12), max_size=3).map(tuple)
 MADE = st.one_of(
@@ -84,8 +86,12 @@ ODD = st.sampled_from(
     (
         EventData(type="agent_run.tool_returned", data=b'{"toolName": 5, "callId": "a"}'),
         EventData(type="agent_run.tool_failed", data=b'{"callId": ["a"], "toolName": "bash"}'),
-        EventData(type="agent_run.reasoned", data=b'{"argsJson": {"path": "a.py"}, "toolName": "edit_file", "callId": 7}'),
+        EventData(
+            type="agent_run.reasoned", data=b'{"argsJson": {"path": "a.py"}, "toolName": "edit_file", "callId": 7}'
+        ),
         EventData(type="agent_run.reasoned", data=b'{"toolName": "bash"}', schema=9),
+        EventData(type="agent_run.reasoned", data=b'{"toolName": "edit_file", "callId": "b", "thought": 5}'),
+        EventData(type="agent_run.tool_returned", data=b'{"callId": "b", "responseJson": 5}'),
         EventData(type="agent_run.model_responded", data=b'{"costUsd": "much"}'),
         EventData(type="agent_run.tool_returned", data=b'{"toolName": "bash", "latencyMs": 12345678901234567890}'),
         EventData(type="elsewhere.happened", data=b'{"toolName": "bash", "callId": "a"}'),
