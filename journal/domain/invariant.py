@@ -202,7 +202,7 @@ class Invariant:
             return of_events(looks_at)
         looks_into = self._declared("looks_into")
         types = changed_by(looks_into) if looks_into is not None else None
-        return of_state(types) if types is not None else None
+        return of_state(looks_into, types) if types is not None else None
 
     def _declared(self, name: str) -> Any:
         """Return a declaration, None where a subclass judges otherwise than the class that made it."""

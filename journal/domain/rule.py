@@ -284,13 +284,13 @@ class SavedRule(Invariant):
     def _sifted(self) -> Sieve | None:
         event, parts = self._needs.get("event", frozenset()), self._parts()
         folds = changed_by(parts) if parts is not None else None
-        if event is None or folds is None or "previous" in self._needs:
+        if event is None or parts is None or folds is None or "previous" in self._needs:
             return None
         if event and not self._event.is_taken_from_data:
             return None
         if not event and not self._names_version:
-            return of_state(folds)
-        return Sieve(judged=Types(self._settled(event), are_left_out=True), between="holds", folds=folds)
+            return of_state(parts, folds)
+        return Sieve(judged=Types(self._settled(event), are_left_out=True), between="holds", folds=folds, parts=parts)
 
     def _parts(self) -> frozenset[str] | None:
         """Return the parts of the state that the text names; None where it may be any."""

@@ -29,8 +29,9 @@ class TotalBudget(Invariant):
         """Return the events that change the totals, where few do."""
         if type(self).evaluate is not TotalBudget.evaluate:
             return None
-        types = changed_by(frozenset(f"totals/{name}" for name in self.totals))
-        return None if types is None else of_state(types)
+        parts = frozenset(f"totals/{name}" for name in self.totals)
+        types = changed_by(parts)
+        return None if types is None else of_state(parts, types)
 
     def evaluate(self, ctx: Context) -> Verdict:
         """Compare the total after the event with the most it may be."""

@@ -100,7 +100,7 @@ class _Built:
     def take(self, stream: str, rows: Sequence[Told]) -> None:
         """Judge the next events of a run."""
         if stream not in self._memories:
-            state = None if self.knows_calls else Parts(stream)
+            state = None if self.knows_calls else Parts(stream, self.sieve.parts)
             glimpse = Glimpse(stream, lookup=self._lookup, state=state)
             self._memories[stream] = (Course(self.sieve), glimpse, self.rule.begin(stream))
         course, glimpse, evaluator = self._memories[stream]
@@ -176,7 +176,7 @@ class _Saved:
     def take(self, stream: str, rows: Sequence[Told]) -> None:
         """Judge the next events of a run, or let them wait."""
         if stream not in self._memories:
-            self._memories[stream] = (Course(self.sieve), Parts(stream))
+            self._memories[stream] = (Course(self.sieve), Parts(stream, self.sieve.parts))
         course, state = self._memories[stream]
         rule, judged, folds, known = self.rule, self.sieve.judged, self.sieve.folds, self.rule.known
         is_first_judged, part = self.sieve.between == "same", None
