@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from types import SimpleNamespace
 
 from journal.domain import agent_run, saved_rule
 from journal.domain.catalog import catalog
@@ -95,7 +96,7 @@ class Grades:
 
     def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
         """Add the verdicts among these events; one that is there stays."""
-        of_grades = [event for event in events if category(event.stream) == GRADES]
+        of_grades = [event for event in events if event.stream.startswith(_OF_GRADES)]
         decoded = [(event, catalog.decode(event)) for event in of_grades]
         rows = [
             _grade_row(event, grade, grade.run, generation)
@@ -115,6 +116,7 @@ class Grades:
         return read_model.digest([rows.values_list(*columns).iterator()])
 
 
+_OF_GRADES = f"{GRADES}-"
 _OWN = frozenset(("id", "generation"))
 
 
@@ -133,8 +135,11 @@ def _rule_row(event: RecordedEvent, saved: saved_rule.Saved, generation: int) ->
     )
 
 
-def _grade_row(event: RecordedEvent, grade: agent_run.Graded, run: agent_run.GradedRun, generation: int) -> GradeRow:
-    return GradeRow(
+def _grade_row(
+    event: RecordedEvent, grade: agent_run.Graded, run: agent_run.GradedRun, generation: int
+) -> SimpleNamespace:
+    """Return a row of `GradeRow`: making the model's own objects takes longer than writing them."""
+    return SimpleNamespace(
         generation=generation,
         project=event.project,
         grade=event.id,

@@ -111,6 +111,6 @@ register(
             " events in order and decodes each to its type"
         ),
         run=_regrade,
-        sizes=(20_000,),
+        sizes=(200_000,),
     )
 )

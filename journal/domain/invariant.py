@@ -112,6 +112,11 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
         """Return the state before the event."""
         return _present(self.state_before, "uses_previous")
 
+    @property
+    def kind(self) -> str:
+        """Return the event's type: to see without decoding whether there is anything to look at."""
+        return self.event.type
+
     @lazy
     def data(self) -> Any:
         """The event's data as its Struct, `Unknown` where this code has none."""
@@ -198,7 +203,7 @@ class Invariant:
             return of_events(looks_at)
         looks_into = self._declared("looks_into")
         types = changed_by(looks_into) if looks_into is not None else None
-        return of_state(types) if types is not None else None
+        return of_state(looks_into, types) if types is not None else None
 
     def _declared(self, name: str) -> Any:
         """Return a declaration, None where a subclass judges otherwise than the class that made it."""
@@ -223,13 +228,21 @@ def withheld(event: RecordedEvent) -> Raised | None:
 
 def judge(evaluator: Evaluator, ctx: Context) -> Judgement:
     """Return the verdict; an error of the rule, or an answer that is no verdict, is told as such and is no failure."""
-    if (nothing := withheld(ctx.event)) is not None:
-        return nothing
+    return withheld(ctx.event) or judged(evaluator, ctx)
+
+
+def judged(evaluator: Evaluator, ctx: Context) -> Judgement:
+    """Return the verdict as `judge` does, on an event whose payload is there."""
     try:
         verdict: object = evaluator.step(ctx)
     except Exception as error:  # noqa: BLE001 - a rule of another app must not end the fold of all others
         return raised(error)
-    if verdict is HOLDS or isinstance(verdict, Holds | Fails | Raised):
+    return verdict if verdict is HOLDS else judgement_of(verdict)
+
+
+def judgement_of(verdict: object) -> Judgement:
+    """Return what a rule said, or that it is no verdict."""
+    if isinstance(verdict, Holds | Fails | Raised):
         return verdict
     return Raised(f"returned {verdict!r:.80}, which is neither Holds() nor Fails(…)")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from journal.domain import aggregate
 from journal.domain.agent_run import Reasoned, ToolFailed, ToolReturned
@@ -11,7 +13,14 @@ from journal.domain.aggregate import State
 from journal.domain.catalog import Unknown, catalog
 from journal.domain.event import RecordedEvent
 from journal.domain.invariant import Call, Context, Invariant, Lookup, canonical, no_lookup
-from journal.domain.sieve import OF_CALLS, RESULTS
+from journal.domain.sieve import OF_CALLS, REASONED, RESULTS
+from journal.domain.text import parsed
+
+Row = tuple[Any, int, str, int, bytes, int]
+"""An event as a store tells it: its version, type, schema and data; what else there is, a fold does not need."""
+
+_MOST_PASSED: Final = 1_000
+"""Calls and results that are not followed before somebody asks."""
 
 
 class Calls:
@@ -25,9 +34,9 @@ class Calls:
 
         Where the catalog cannot, what is stored may still say which call it is.
         """
-        if isinstance(data, Reasoned):
+        if isinstance(data, _DECISION):
             return self._made(Call(version, data.tool_name, data.args_json, data.call_id))
-        if isinstance(data, ToolReturned | ToolFailed):
+        if isinstance(data, _RESULT):
             return self._answered(data.call_id, data.tool_name)
         if not isinstance(data, Unknown) or kind not in OF_CALLS:
             return None
@@ -47,6 +56,43 @@ class Calls:
         if key is None:
             key = next((key for key, call in self._open.items() if call.tool == tool), None)
         return self._open.pop(key, None)
+
+
+class _Decided(msgspec.Struct, rename="camel"):
+    """What tells a call from others; a thought takes longer to decode."""
+
+    tool_name: str = ""
+    args_json: str = "{}"
+    call_id: str | None = None
+
+
+class _Answering(msgspec.Struct, rename="camel"):
+    """What tells which call a result answers; what it says takes longer to decode."""
+
+    call_id: str
+    tool_name: str = ""
+
+
+_DECISION: Final = (Reasoned, _Decided)
+_RESULT: Final = (ToolReturned, ToolFailed, _Answering)
+_BRIEFLY: Final = {
+    REASONED: msgspec.json.Decoder(_Decided).decode,
+    **dict.fromkeys(RESULTS, msgspec.json.Decoder(_Answering).decode),
+}
+
+
+def _brief(row: Row) -> Any:
+    """Return of a call or result what `Calls` looks at; where that is not all there as it should be, all that is there.
+
+    Of a result with an id nothing else matters, so that what does not fit elsewhere in it makes no difference.
+    """
+    _, _, kind, schema, raw, _ = row
+    if schema == catalog.schema_of(kind):
+        try:
+            return _BRIEFLY[kind](raw)
+        except msgspec.MsgspecError:
+            pass
+    return catalog.read(kind, schema, raw)
 
 
 def _hashable(value: Any) -> Any:
@@ -83,6 +129,92 @@ class Fold:
         if data is not None:
             ctx.__dict__["data"] = data  # so that a rule that looks need not decode it again
         return ctx
+
+
+class Glimpse:
+    """What `Context` is for a rule that says what it looks at: the newest event of a run, of which only some are told.
+
+    There is one for a run, moved on from event to event, and nothing is decoded before it is asked for: neither the
+    data, nor the calls on the way here. The event itself and the state before it are not there.
+    """
+
+    __slots__ = ("_calls", "_data", "_newest", "_row", "kind", "lookup", "passed", "state_after", "stream", "version")
+    state_before = None
+
+    def __init__(self, stream: str, *, lookup: Lookup = no_lookup, state: State | None = None) -> None:
+        self.stream = stream
+        self.lookup = lookup
+        self.state_after = state
+        self.version = 0
+        self.kind = ""
+        self.passed: list[Row] = []
+        """Calls and results that came since somebody last asked for a call; the newest event, where it is one."""
+        self._row: Row = (None, 0, "", 0, b"", 0)
+        self._data: Any = msgspec.UNSET
+        self._calls = Calls()
+        self._newest: Call | None = None
+
+    def take(self, row: Row) -> None:
+        """Move on to an event, which stands in `passed` already where it is a call or a result."""
+        self._row = row
+        self.version = row[1]
+        self.kind = row[2]
+        self._data = msgspec.UNSET
+
+    @property
+    def event(self) -> RecordedEvent:
+        """Nothing: it was not read.
+
+        Raises:
+            LookupError: always.
+        """
+        raise LookupError("this event was not read whole: the rule declares what it looks at")
+
+    @property
+    def data(self) -> Any:
+        """The event's data as its Struct, `Unknown` where this code has none."""
+        if self._data is msgspec.UNSET:
+            self._data = catalog.read(*self._row[2:5])
+        return self._data
+
+    @property
+    def result(self) -> Any:
+        """The value that a result carries; see `Context.result`."""
+        text = getattr(self.data, "response_json", None)
+        return None if text is None else parsed(text)
+
+    @property
+    def call(self) -> Call | None:
+        """The call that the event makes or answers."""
+        return self._follow() if self.kind in OF_CALLS else None
+
+    def _follow(self) -> Call | None:
+        """Take in the calls and results on the way here; return the newest one's call."""
+        for row in self.passed:
+            self._newest = self._calls.of(row[1], row[2], self.data if row is self._row else _brief(row))
+        self.passed.clear()
+        return self._newest
+
+    def forget(self) -> None:
+        """Follow the calls so far, where there are so many that keeping them costs more than reading them."""
+        if len(self.passed) > _MOST_PASSED:
+            self._follow()
+
+    @property
+    def state(self) -> State:
+        """The state after the event, as far as it is folded."""
+        if self.state_after is None:
+            raise LookupError("no state was kept: the rule declares that it looks at events alone")
+        return self.state_after
+
+    @property
+    def previous(self) -> State:
+        """Nothing: it is not kept.
+
+        Raises:
+            LookupError: always.
+        """
+        raise LookupError("the state before was not kept: the rule declares what it looks at")
 
 
 class Recorded:

@@ -284,11 +284,13 @@ class SavedRule(Invariant):
     def _sifted(self) -> Sieve | None:
         event, parts = self._needs.get("event", frozenset()), self._parts()
         folds = changed_by(parts) if parts is not None else None
-        if event is None or folds is None or "previous" in self._needs or not self._event.is_taken_from_data:
+        if event is None or parts is None or folds is None or "previous" in self._needs:
+            return None
+        if event and not self._event.is_taken_from_data:
             return None
         if not event and not self._names_version:
-            return of_state(folds)
-        return Sieve(judged=Types(self._settled(event), are_left_out=True), between="holds", folds=folds)
+            return of_state(parts, folds)
+        return Sieve(judged=Types(self._settled(event), are_left_out=True), between="holds", folds=folds, parts=parts)
 
     def _parts(self) -> frozenset[str] | None:
         """Return the parts of the state that the text names; None where it may be any."""
@@ -415,10 +417,10 @@ def _of_state(state: State, names: frozenset[str] | None, totals: frozenset[str]
     if names is None:
         return state.to_json()
     if isinstance(state, RunState):
-        found = state.some(names)
-        if totals is not None and "totals" in found:
-            found["totals"] = {name: value for name, value in found["totals"].items() if name in totals}
-        return found
+        if totals is None or "totals" not in names:
+            return state.some(names)
+        found = state.some(names - {"totals"}) if len(names) > 1 else {}
+        return {**found, "totals": {name: state.total(name) for name in sorted(totals)}}
     document = state.to_json()
     return {name: document[name] for name in names if name in document}
 

@@ -58,10 +58,23 @@ def changed_by(parts: frozenset[str]) -> frozenset[str] | None:
 class Parts(RunState):
     """The state of one run as far as it is folded: only the parts that were asked for are right."""
 
+    def __init__(self, stream: str, parts: frozenset[str]) -> None:
+        super().__init__(stream)
+        self._counted = frozenset(part.partition("/")[2] for part in parts)
+        self._has_status = "status" in parts
+
     def take(self, version: int, data: Any) -> None:
         """Take in an event, as the catalog reads it."""
         self.version = version
         self._evolve(data)
+
+    def _count(self, name: str, by: float | None) -> None:
+        if name in self._counted:
+            super()._count(name, by)
+
+    def _resume(self) -> None:
+        if self._has_status:
+            super()._resume()
 
     def _see(self, role: str, kind: str, content: Any) -> None:
         """The context is none of the parts."""

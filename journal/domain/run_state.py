@@ -353,7 +353,8 @@ class RunState:
     def _count(self, name: str, by: float | None) -> None:
         """Add to a total. A total nobody recorded anything for stays null."""
         if by is not None:
-            self._set(f"totals/{name}", (self._leaves.get(f"totals/{name}", (None, 0))[0] or 0) + by)
+            leaf = f"totals/{name}"
+            self._set(leaf, (self._leaf(leaf) or 0) + by)
 
     def _miss(self, event: Withdrawn) -> None:
         """Count an event whose payload is gone. Its type still says what happened, if not what it was about."""
@@ -395,7 +396,7 @@ class RunState:
     def _named(self, name: str) -> Any:
         match name:
             case "totals":
-                return {name: self._total(name) for name in _TOTALS}
+                return {name: self.total(name) for name in _TOTALS}
             case "failures":
                 return self._failed()
             case "tools":
@@ -426,7 +427,7 @@ class RunState:
             "failures": self._failed(),
             "children": self._children,
             "grades": self._grades,
-            "totals": {name: self._total(name) for name in _TOTALS},
+            "totals": {name: self.total(name) for name in _TOTALS},
             "context": self.context,
             **self._withdrawn(),
         }
@@ -441,7 +442,7 @@ class RunState:
         return {
             **{name: self._leaf(name) for name in ("status", "agent", "model", "source", "parent_run")},
             "called": list(self._called),
-            "totals": {name: self._total(name) for name in _TOTALS},
+            "totals": {name: self.total(name) for name in _TOTALS},
         }
 
     @property
@@ -459,7 +460,8 @@ class RunState:
         """Return `known.results` of `to_json`, without building the rest."""
         return dict(self._results)
 
-    def _total(self, name: str) -> Any:
+    def total(self, name: str) -> Any:
+        """Return one of `totals` of `to_json`."""
         value = self._leaf(f"totals/{name}")
         return 0 if value is None and name in ("decisions", "tool_calls", "tool_errors") else value
 

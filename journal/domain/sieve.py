@@ -13,9 +13,9 @@ import msgspec
 
 from journal.domain.catalog import catalog
 
-_REASONED: Final = "agent_run.reasoned"
+REASONED: Final = "agent_run.reasoned"
 RESULTS: Final = frozenset(("agent_run.tool_returned", "agent_run.tool_failed"))
-OF_CALLS: Final = RESULTS | {_REASONED}
+OF_CALLS: Final = RESULTS | {REASONED}
 """The events from which one knows which call a result answers."""
 
 
@@ -45,7 +45,7 @@ class Types(msgspec.Struct, frozen=True):
 class Sieve(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule has to be told of a run. Its first event is told in any case.
 
-    `judged` are the events that it is asked about; it `folds` some into the parts of the state that it looks into, and
+    `judged` are the events that it is asked about; it `folds` some into the `parts` of the state it looks into, and
     `needs_calls` where it asks which call an event makes or answers. On any other event it would
     say that it holds; or the `same` as on the event before.
     """
@@ -53,6 +53,7 @@ class Sieve(msgspec.Struct, frozen=True, kw_only=True):
     judged: Types
     between: Literal["holds", "same"]
     folds: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
     needs_calls: bool = False
 
     @property
@@ -67,6 +68,6 @@ def of_events(structs: Iterable[type[msgspec.Struct]]) -> Sieve:
     return Sieve(judged=Types(names), between="holds", needs_calls=bool(names & RESULTS))
 
 
-def of_state(types: frozenset[str]) -> Sieve:
+def of_state(parts: frozenset[str], types: frozenset[str]) -> Sieve:
     """Return the sieve of a rule on nothing but parts of the state that events of these types alone change."""
-    return Sieve(judged=Types(types), between="same", folds=types)
+    return Sieve(judged=Types(types), between="same", folds=types, parts=parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -29,14 +29,14 @@ class TotalBudget(Invariant):
         """Return the events that change the totals, where few do."""
         if type(self).evaluate is not TotalBudget.evaluate:
             return None
-        types = changed_by(frozenset(f"totals/{name}" for name in self.totals))
-        return None if types is None else of_state(types)
+        parts = frozenset(f"totals/{name}" for name in self.totals)
+        types = changed_by(parts)
+        return None if types is None else of_state(parts, types)
 
     def evaluate(self, ctx: Context) -> Verdict:
         """Compare the total after the event with the most it may be."""
-        summary = getattr(ctx.state, "summary", None)
-        totals: dict[str, Any] = summary()["totals"] if summary else {}
-        found = [totals[name] for name in self.totals if totals.get(name) is not None]
+        total = getattr(ctx.state, "total", None)
+        found = [spent for name in self.totals if (spent := total(name)) is not None] if total else []
         if not found:
             return Holds("this source records none of it up to here")
         spent = sum(found)

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any, Final
 
 from journal.domain import agent_run as run
+from journal.domain.catalog import catalog
 from journal.domain.invariant import HOLDS, Call, Context, Fails, Holds, Verdict, invariant
 from journal.domain.schema import misfit
 from journal.domain.text import parsed
@@ -17,6 +18,7 @@ _LONGEST_CYCLE: Final = 4
 _TIMES: Final = 3
 _FILE: Final = re.compile(r"[\w~./\\-]*\w\.[A-Za-z]\w{0,6}")
 _LOOKED_THROUGH: Final = 20_000
+_FAILED: Final = catalog.name_of(run.ToolFailed)
 _WAITING: Final = frozenset(("wait", "sleep", "poll", "status", "watch", "heartbeat"))
 
 
@@ -27,6 +29,8 @@ class _Failures:
         self._last: dict[str, tuple[str, int]] = {}
 
     def step(self, ctx: Context) -> Verdict:
+        if not self._last and ctx.kind != _FAILED:
+            return HOLDS  # nothing has failed that could fail again
         call = ctx.call
         match ctx.data:
             case run.ToolFailed() if call is not None:
@@ -42,8 +46,6 @@ class _Failures:
         return HOLDS
 
     def _worked(self, call: Call | None) -> None:
-        if not self._last:
-            return
         if call is None or base.changes(base.verbs(call.tool, call.arguments)) or base.is_shell(call.tool):
             self._last.clear()
         else:

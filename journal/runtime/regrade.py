@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Final
+from typing import Final, Unpack
 
 import msgspec
 from django.db.models import Sum
@@ -36,6 +35,7 @@ from journal.runtime.regrade_types import (
     Progress,
     Report,
     Sample,
+    Scope,
     Side,
 )
 from journal.runtime.regrade_work import definition_of, do_part, evaluating, help_with, now, sampled
@@ -43,8 +43,8 @@ from journal.runtime.selecting import QueryRefused
 
 __all__ = [
     "KIND", "Definition", "Estimate", "Flips", "Grade", "Group", "Page", "Progress", "QueryRefused", "RegradeFailed",
-    "Report", "Sample", "Side", "as_json", "cancel", "definition", "estimate", "find", "finish", "grades", "newest",
-    "progress", "regrade", "report", "resume", "run", "sample", "submit", "verdicts_of", "wanting_help",
+    "Report", "Sample", "Scope", "Side", "as_json", "cancel", "definition", "estimate", "find", "finish", "grades",
+    "newest", "progress", "regrade", "report", "resume", "run", "sample", "submit", "verdicts_of", "wanting_help",
 ]  # fmt: skip
 
 PLAN, REPORT = "plan", "report"
@@ -58,38 +58,17 @@ class RegradeFailed(Refused):
     """A re-grade that somebody waited for did not come to its end."""
 
 
-def estimate(  # noqa: PLR0913 - a scope is what it is
-    *,
-    project: str,
-    rule: str,
-    version: int | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    query: str = "",
-    force: bool = False,
-) -> Estimate:
+def estimate(*, project: str, rule: str, **scope: Unpack[Scope]) -> Estimate:
     """Return what a re-grade would look at and about how long it would take. Reads no payloads but for a short trial.
 
     Raises:
         RuleNotFound: there is no such rule or version.
         QueryRefused: the query cannot be asked.
     """
-    asked = regrade_plan.define(
-        project=project, rule=rule, version=version, since=since, until=until, query=query, force=force
-    )
-    return regrade_plan.estimated(project, asked)
+    return regrade_plan.estimated(project, regrade_plan.define(project=project, rule=rule, **scope))
 
 
-def sample(  # noqa: PLR0913 - a scope is what it is
-    *,
-    project: str,
-    rule: str,
-    version: int | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    query: str = "",
-    most: int = 20,
-) -> Sample:
+def sample(*, project: str, rule: str, most: int = 20, **scope: Unpack[Scope]) -> Sample:
     """Evaluate the rule on up to `most` runs, spread over the scope, and store nothing.
 
     A rule that compares runs sees those of the sample alone.
@@ -98,21 +77,11 @@ def sample(  # noqa: PLR0913 - a scope is what it is
         RuleNotFound: there is no such rule or version.
         QueryRefused: the query cannot be asked.
     """
-    asked = regrade_plan.define(project=project, rule=rule, version=version, since=since, until=until, query=query)
-    return sampled(project, asked, most)
+    return sampled(project, regrade_plan.define(project=project, rule=rule, **scope), most)
 
 
-def submit(  # noqa: PLR0913 - a scope is what it is
-    *,
-    project: str,
-    rule: str,
-    version: int | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    query: str = "",
-    force: bool = False,
-    user_id: int | None = None,
-    schedule: str | None = None,
+def submit(
+    *, project: str, rule: str, user_id: int | None = None, schedule: str | None = None, **scope: Unpack[Scope]
 ) -> Job:
     """Write the job with its definition frozen; the caller wakes workers (`journal.tasks.wake`).
 
@@ -122,16 +91,7 @@ def submit(  # noqa: PLR0913 - a scope is what it is
         ProjectRefused: there is no such project.
     """
     ensure_project(project)
-    asked = regrade_plan.define(
-        project=project,
-        rule=rule,
-        version=version,
-        since=since,
-        until=until,
-        query=query,
-        force=force,
-        schedule=schedule,
-    )
+    asked = regrade_plan.define(project=project, rule=rule, schedule=schedule, **scope)
     runs = StreamRow.objects.filter(project=project, category=CATEGORY).count()
     arguments = {**msgspec.to_builtins(asked), "steps": 1 + runs // regrade_plan.RUNS_A_STEP}
     return jobs.enqueue(kind=KIND, project=project, user_id=user_id, arguments=arguments, unit="runs")
@@ -174,15 +134,7 @@ def resume(job: Job) -> bool:
     return jobs.resume(job.id)
 
 
-def regrade(  # noqa: PLR0913 - the public call, by keywords
-    rule: str,
-    *,
-    project: str = DEFAULT_PROJECT,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    query: str = "",
-    force: bool = False,
-) -> Report:
+def regrade(rule: str, *, project: str = DEFAULT_PROJECT, **scope: Unpack[Scope]) -> Report:
     """Evaluate a rule on every run in a range, here and now, and return the outcome. See `submit`.
 
     Raises:
@@ -190,7 +142,7 @@ def regrade(  # noqa: PLR0913 - the public call, by keywords
         QueryRefused: the query cannot be asked.
         RegradeFailed: the job was cancelled, or went wrong.
     """
-    job = submit(project=project, rule=rule, since=since, until=until, query=query, force=force)
+    job = submit(project=project, rule=rule, **scope)
     return report(finish(job))
 
 

@@ -22,6 +22,7 @@ from journal.domain.saved_rule import digest
 from journal.models import GradeRow, Job, JobPart, JobRun, StreamRow
 from journal.runtime import projection as projections
 from journal.runtime import saved_rules
+from journal.runtime.bulk import insert
 from journal.runtime.grading import grade_run
 from journal.runtime.read_model import live_generation
 from journal.runtime.regrade_types import Definition, Estimate, FrozenRun
@@ -34,8 +35,14 @@ from journal.store.snapshots import code_version
 
 KIND: Final = "regrade"
 PROJECTION: Final = "grades"
-EVENTS_A_PART: Final = 10_000
-RUNS_A_PART: Final = 200
+PARTS: Final = 16
+"""Parts that a job is cut into at least, where that makes none too small: several for each worker there may be."""
+
+FEWEST_EVENTS_A_PART: Final = 10_000
+MOST_EVENTS_A_PART: Final = 100_000
+RUNS_A_PART: Final = 1_000
+"""Verdicts of a part are told in one append, which holds back readers while it lasts."""
+
 RUNS_A_STEP: Final = 50_000
 UNKNOWN: Final = "?"
 """In place of the previous version's verdict: it has to be evaluated as well."""
@@ -244,7 +251,7 @@ def freeze(job: Job, project: str, definition: Definition) -> None:
     rows += [_row(job, each, number) for number, part in enumerate(parts) for each in part]
     try:
         with transaction.atomic():
-            JobRun.objects.bulk_create(rows, batch_size=_PAGE)
+            insert(JobRun, rows)
             JobPart.objects.bulk_create(
                 [JobPart(job=job, number=number, runs=len(part)) for number, part in enumerate(parts)],
                 batch_size=_PAGE,
@@ -254,18 +261,32 @@ def freeze(job: Job, project: str, definition: Definition) -> None:
             raise
 
 
-def _row(job: Job, chosen: Chosen, part: int | None) -> JobRun:
+class _Row(msgspec.Struct, frozen=True):
+    """A row of `JobRun`: making the model's own objects takes longer than writing them."""
+
+    job: str
+    part: int | None
+    run: str
+    run_version: int
+    since_us: int | None
+    until_us: int | None
+    grade: str
+    previous: str
+    is_kept: bool
+
+
+def _row(job: Job, chosen: Chosen, part: int | None) -> _Row:
     scope = chosen.scope
-    return JobRun(
-        job=job.id,
-        part=part,
-        run=scope.stream,
-        run_version=scope.version,
-        since_us=scope.since_us,
-        until_us=scope.until_us,
-        grade=chosen.grade,
-        previous=chosen.previous,
-        is_kept=chosen.is_kept,
+    return _Row(
+        job.id,
+        part,
+        scope.stream,
+        scope.version,
+        scope.since_us,
+        scope.until_us,
+        chosen.grade,
+        chosen.previous,
+        chosen.is_kept,
     )
 
 
@@ -276,13 +297,15 @@ def frozen(job: str, part: int) -> list[FrozenRun]:
     return [FrozenRun(*row) for row in rows]
 
 
-def _parts(chosen: Iterable[Chosen]) -> Iterator[list[Chosen]]:
+def _parts(chosen: Sequence[Chosen]) -> Iterator[list[Chosen]]:
+    """Yield parts of about one size: enough of them for all workers, each worth the claiming."""
+    size = min(max(sum(each.scope.version for each in chosen) // PARTS, FEWEST_EVENTS_A_PART), MOST_EVENTS_A_PART)
     part: list[Chosen] = []
     events = 0
     for each in chosen:
         part.append(each)
         events += each.scope.version
-        if events >= EVENTS_A_PART or len(part) >= RUNS_A_PART:
+        if events >= size or len(part) >= RUNS_A_PART:
             yield part
             part, events = [], 0
     if part:

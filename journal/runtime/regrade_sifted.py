@@ -1,7 +1,8 @@
 """Runs judged by a rule that says what it looks at: only those events are read, many runs at once.
 
 What comes out is what `grading` comes to by reading every event (a property test compares the two). It is quicker since
-the others are not even fetched: a verdict on an event that was left out follows from the rule's own declaration.
+the others are not even fetched: a verdict on an event that was left out follows from the rule's own declaration. Not for
+runs of which something was purged or erased: of an event whose payload is gone no declaration says anything.
 """
 
 from __future__ import annotations
@@ -9,14 +10,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from journal.domain.bisect import Outcome, Scanner
 from journal.domain.catalog import catalog
-from journal.domain.invariant import HOLDS, Call, Context, Holds, Invariant, Judgement, Lookup, judge, raised
-from journal.domain.judging import Calls
+from journal.domain.invariant import (
+    HOLDS,
+    Call,
+    Context,
+    Evaluator,
+    Holds,
+    Invariant,
+    Judgement,
+    Lookup,
+    judgement_of,
+    raised,
+)
+from journal.domain.invariant import judged as verdict
+from journal.domain.judging import Calls, Glimpse
 from journal.domain.rule import Key, SavedRule
 from journal.domain.run_parts import Parts
 from journal.domain.sieve import OF_CALLS, Sieve, Types
@@ -36,16 +49,6 @@ _SELF: Final = frozenset((STARTED, CALLED))
 _version: Final = itemgetter(1)
 
 
-class _Untold:
-    """Stands for an event that was not read whole."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise LookupError(f"the event's {name} was not read: the rule declares `looks_at`, or what it looks into")
-
-
-_UNTOLD: Final[Any] = _Untold()
-
-
 class Course:
     """One rule on its way along one run, told of some of its events."""
 
@@ -57,8 +60,8 @@ class Course:
         self._holds_between = sieve.between == "holds"
         self._last = 0
 
-    def settle(self, version: int, judgement: Judgement, call: Call | None = None) -> None:
-        """Take in the judgement on an event that was told."""
+    def settle(self, version: int, judgement: Judgement, seen: Glimpse | None = None) -> None:
+        """Take in the judgement on an event that was told, and its call where that can be `seen`."""
         scanner = self.scanner
         if scanner.is_over:
             return
@@ -66,7 +69,7 @@ class Course:
         self._last = version
         scanner.take(version, judgement)
         if self.about is None and not isinstance(judgement, Holds):
-            self.about, self.call = version, call
+            self.about, self.call = version, seen.call if seen is not None else None
 
     def _reach(self, version: int) -> None:
         """Take in that the rule held again where it failed last, on the events in between."""
@@ -80,6 +83,11 @@ class Course:
         return self.scanner.outcome(events=events, monotone=monotone)
 
 
+def _seen(glimpse: Glimpse) -> Context:
+    """Return it as what a rule is given: it has all that one has, and says where that is not there."""
+    return cast("Context", glimpse)
+
+
 class _Built:
     """A rule in Python on its way along any number of runs."""
 
@@ -88,39 +96,62 @@ class _Built:
         self.sieve = sieve
         self.knows_calls = sieve.between == "holds"
         self._lookup = lookup
-        self._read = _Reader()
-        self._told = sieve.folds or sieve.judged.names | (OF_CALLS if sieve.needs_calls else frozenset())
-        self._memories: dict[str, tuple[Course, Any, Calls, Parts | None]] = {}
+        self._memories: dict[str, tuple[Course, Glimpse, Evaluator]] = {}
 
     def take(self, stream: str, rows: Sequence[Told]) -> None:
         """Judge the next events of a run."""
         if stream not in self._memories:
-            state = Parts(stream) if self.sieve.between == "same" else None
-            self._memories[stream] = (Course(self.sieve), self.rule.begin(stream), Calls(), state)
-        course, evaluator, calls, state = self._memories[stream]
-        read, judged, told, lookup, scanner = (
-            self._read,
+            state = None if self.knows_calls else Parts(stream, self.sieve.parts)
+            glimpse = Glimpse(stream, lookup=self._lookup, state=state)
+            self._memories[stream] = (Course(self.sieve), glimpse, self.rule.begin(stream))
+        course, glimpse, evaluator = self._memories[stream]
+        if course.scanner.is_over:
+            return
+        if isinstance(glimpse.state_after, Parts):
+            self._over_state(course, glimpse, evaluator, rows)
+        else:
+            self._over_events(course, glimpse, evaluator, rows)
+
+    def _over_events(self, course: Course, glimpse: Glimpse, evaluator: Evaluator, rows: Sequence[Told]) -> None:
+        kinds, take, passed, step, ctx = (
             self.sieve.judged.names,
-            self._told,
-            self._lookup,
-            course.scanner,
+            glimpse.take,
+            glimpse.passed,
+            evaluator.step,
+            _seen(glimpse),
         )
-        for _, version, kind, schema, raw, _ in rows:
-            if kind not in told and state is None:
+        is_quiet = course.scanner.is_holding
+        for row in rows:
+            kind = row[2]
+            if kind in OF_CALLS:
+                passed.append(row)
+            if kind not in kinds:
                 continue
-            data = read(kind, schema, raw)
-            if state is not None:
-                state.take(version, data)
-            call = calls.of(version, kind, data) if kind in OF_CALLS else None
-            if state is None and kind not in judged:
-                continue
-            if scanner.is_over:
+            take(row)
+            try:
+                verdict = step(ctx)
+            except Exception as error:  # noqa: BLE001 - as in `judge`
+                course.settle(row[1], raised(error), glimpse)
                 return
-            ctx = Context(event=_UNTOLD, stream=stream, version=version, call=call, lookup=lookup, state_after=state)
-            ctx.__dict__["data"] = data
-            judgement = judge(evaluator, ctx)
-            if judgement is not HOLDS or not scanner.is_holding:
-                course.settle(version, judgement, call)
+            if verdict is HOLDS and is_quiet:
+                continue
+            course.settle(row[1], judgement_of(verdict), glimpse)
+            if course.scanner.is_over:
+                return
+            is_quiet = course.scanner.is_holding
+        glimpse.forget()
+
+    def _over_state(self, course: Course, glimpse: Glimpse, evaluator: Evaluator, rows: Sequence[Told]) -> None:
+        ctx, state = _seen(glimpse), glimpse.state_after
+        for row in rows:
+            glimpse.take(row)
+            if isinstance(state, Parts):
+                state.take(row[1], glimpse.data)
+            judgement = verdict(evaluator, ctx)
+            if judgement is not HOLDS or not course.scanner.is_holding:
+                course.settle(row[1], judgement)
+            if course.scanner.is_over:
+                return
 
     def finish(self) -> None:
         """Judge what waits: nothing does."""
@@ -146,7 +177,7 @@ class _Saved:
     def take(self, stream: str, rows: Sequence[Told]) -> None:
         """Judge the next events of a run, or let them wait."""
         if stream not in self._memories:
-            self._memories[stream] = (Course(self.sieve), Parts(stream))
+            self._memories[stream] = (Course(self.sieve), Parts(stream, self.sieve.parts))
         course, state = self._memories[stream]
         rule, judged, folds, known = self.rule, self.sieve.judged, self.sieve.folds, self.rule.known
         is_first_judged, part = self.sieve.between == "same", None
@@ -306,7 +337,7 @@ def _learn(
     *,
     knows_models: bool,
 ) -> None:
-    """Let facts take what runs say of themselves; requests to models are read only where a run does not begin with one."""
+    """Let facts take what runs say of themselves; requests to models are read only where they may."""
     read = _Reader()
     unknown = {
         stream: runs[stream]

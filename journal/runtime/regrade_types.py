@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 import msgspec
 
 Side = Literal["holds", "fails", "error"]
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class Scope(TypedDict, total=False):
+    """Which runs a re-grade looks at, and by which version of its rule: the keywords of all that asks for one."""
+
+    version: int | None
+    since: datetime | None
+    until: datetime | None
+    query: str
+    force: bool
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from journal.domain.stream import ANY_VERSION
 from journal.errors import EventIdReused, EventNotFound
 from journal.models import Job, JobPart
 from journal.runtime import job as jobs
-from journal.runtime import job_parts, lookups, regrade_plan, saved_rules
+from journal.runtime import job_parts, lookups, regrade_plan, saved_rules, withdrawals
 from journal.runtime.grading import Grader
 from journal.runtime.regrade_sifted import can_be_sifted, judged
 from journal.runtime.regrade_types import Definition, FrozenRun, Sample
@@ -124,14 +124,15 @@ def verdicts(  # noqa: PLR0913 - what is judged by what
     """Yield the verdict on each run, each folded up to its frozen version. `look` is called now and then.
 
     Whole runs are told only what the rule looks at, where it says so. A run of which some events do not count is read
-    whole: whether the verdict turned on one that was left out would depend on when that occurred.
+    whole: whether the verdict turned on one that was left out would depend on when that occurred. So is one of which
+    something was purged or erased.
     """
     store = get_store(project)
     if rules.rule.remembers == "journal":
         yield from _over_the_journal(store, definition, runs, rules, job=job, look=look)
         return
-    is_sifted = can_be_sifted(rules.rule, rules.previous)
-    sifted = [run for run in runs if is_sifted and run.is_whole]
+    gone = withdrawals.streams(project) if can_be_sifted(rules.rule, rules.previous) else None
+    sifted = [run for run in runs if gone is not None and run.is_whole and run.run not in gone]
     for found in judged(
         store, sifted, rules.rule, before=rules.previous, asks_before=_asks_previous, lookup=lookups.of(project),
         look=look,
@@ -140,8 +141,9 @@ def verdicts(  # noqa: PLR0913 - what is judged by what
             found.run, definition, job=job, outcome=found.outcome, before=found.before, facts=found.facts,
             blamed=found.blamed,
         )  # fmt: skip
+    told = {run.run for run in sifted}
     for run in runs:
-        if is_sifted and run.is_whole:
+        if run.run in told:
             continue
         judging = _Run(run, rules, project)
         for event in store.read_stream(run.run, until=run.run_version):

@@ -159,6 +159,13 @@ def undone(project: str, stream: str) -> list[RecordedEvent]:
     return [event for event in listed if order_of(event) is not None and done_id_of(event.id) not in known]
 
 
+def streams(project: str) -> frozenset[str]:
+    """Return the streams of which something is gone, or is about to go: those that orders name."""
+    store = get_store(project)
+    orders = (order_of(event) for stream in (PURGES, ERASURES) for event in store.read_stream(stream))
+    return frozenset(span.stream for order in orders if order is not None for span in order.spans)
+
+
 def quotations(project: str, streams: Iterable[str], *, subject: str = "") -> list[Span]:
     """Return what the journal's own streams say of some runs, or of a subject, and still say.
 

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from journal.domain.sieve import Types
 from journal.domain.stream import ANY_VERSION, NO_STREAM
 from journal.errors import EventIdReused, EventNotFound, PayloadRefused, WrongExpectedVersion
 from journal.store.protocol import EventStore
+from journal.store.sql import moment
 from tests.builders import identity, raw
 
+EVERY = Types(frozenset(), are_left_out=True)
 NewStore = Callable[[str], EventStore]
 
 
@@ -117,6 +120,34 @@ class StoreContract:
             store.append("run-7", [raw(id=identity("one")), raw(id=identity("one"))], expected_version=NO_STREAM)
         assert store.stream_version("run-7") == 0
 
+    def test_many_streams_are_told_at_once(self, store: EventStore) -> None:
+        """The first event and those of some types, each stream up to its version, in order; others are not there."""
+        for name, kinds in (("run-1", "abab"), ("run-2", "bbab"), ("run-3", "a")):
+            store.append(name, [raw(f"test.{kind}") for kind in kinds], expected_version=NO_STREAM)
+        wanted = {"run-1": 4, "run-2": 3, "run-3": 1, "run-missing": 2}
+        assert told(store, wanted, Types(frozenset({"test.a"}))) == {"run-1": [1, 3], "run-2": [1, 3], "run-3": [1]}
+        assert told(store, wanted, Types(frozenset({"test.a"}), are_left_out=True)) == {
+            "run-1": [1, 2, 4],
+            "run-2": [1, 2],
+            "run-3": [1],
+        }
+        assert told(store, wanted, Types(frozenset())) == {"run-1": [1], "run-2": [1], "run-3": [1]}
+        assert store.read_places({"run-1": 2, "run-3": 2, "run-missing": 1}) == {
+            "run-1": list(store.read_stream("run-1"))[1]
+        }
+
+    def test_a_long_stream_is_told_in_pieces(self, store: EventStore) -> None:
+        """Every event of it once, with what is stored of it."""
+        events = [raw("test.a", data=b'{"n": %d}' % at) for at in range(5_100)]
+        store.append("run-1", events, expected_version=NO_STREAM)
+        store.append("run-2", [raw("test.a")], expected_version=NO_STREAM)
+        pieces = [rows for name, rows in store.read_told({"run-1": 5_099, "run-2": 1}, types=EVERY) if name == "run-1"]
+        rows = [row for piece in pieces for row in piece]
+        assert [row[1] for row in rows] == list(range(1, 5_100))
+        last = next(store.read_stream("run-1", after=5_098))
+        assert rows[-1][2:5] == (last.type, last.schema, last.data)
+        assert moment(rows[-1][5]) == last.occurred_at
+
     def test_an_id_is_given_where_the_caller_has_none(self, store: EventStore) -> None:
         """Ids of the store's own rise with time."""
         ids = store.append("run-7", [raw(), raw(), raw()], expected_version=NO_STREAM).ids
@@ -216,3 +247,8 @@ class StoreContract:
 def versions(store: EventStore, stream: str) -> list[int]:
     """Return the versions a stream has."""
     return [event.version for event in store.read_stream(stream)]
+
+
+def told(store: EventStore, wanted: dict[str, int], types: Types) -> dict[str, list[int]]:
+    """Return by stream the versions that are told."""
+    return {name: [row[1] for row in rows] for name, rows in store.read_told(wanted, types=types)}
