@@ -20,7 +20,8 @@ from journal.domain import codec
 from journal.domain.event import EventData, RecordedEvent
 from journal.domain.stream import ANY_VERSION, NO_STREAM, ExpectedVersion
 from journal.errors import StreamNotFound
-from journal.store import get_store
+from journal.runtime.naming import events_naming
+from journal.store import EventStore, get_store
 from journal.store.tracing import as_recorded
 
 MAX_EVENTS: Final = 1_000
@@ -182,12 +183,21 @@ class JournalEvents(ApiView):
         the last item is a checkpoint: `after` goes on from it. A page that filters may be short, or empty, and still
         have a `next`: it looks at so many events and no more.
         """
-        page = _Page(get_store(request.project).read_all(after=asked.after), asked, _filter(asked))
+        page = _Page(_candidates(get_store(request.project), asked), asked, _filter(asked))
         return item_list(
             request.django,
             map(codec.line, page),
             lambda: next_address(request.django, after=page.after) if page.has_more else None,
         )
+
+
+def _candidates(store: EventStore, asked: JournalAsked) -> Iterator[RecordedEvent]:
+    """Return the events to look at: by an index where a name is asked for, else all."""
+    if asked.subject:
+        return events_naming(store, "subject", asked.subject, after=asked.after)
+    if asked.correlation:
+        return events_naming(store, "correlation", asked.correlation, after=asked.after)
+    return store.read_all(after=asked.after)
 
 
 class _Page:

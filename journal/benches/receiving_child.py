@@ -194,7 +194,9 @@ def _line(clients: int, rounds: list[Any], floors: list[float]) -> dict[str, Any
         "spans_per_s": sent_each * _SPANS / statistics.median(seconds),
         "p50_ms": 1_000 * statistics.median(each),
         "p95_ms": _p95(each),
-        "ratio": statistics.median(sent_each / _REQUESTS * bare / own for bare, own in zip(floors, seconds, strict=True)),
+        "ratio": statistics.median(
+            sent_each / _REQUESTS * bare / own for bare, own in zip(floors, seconds, strict=True)
+        ),
     }
 
 
