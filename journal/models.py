@@ -168,6 +168,31 @@ class CauseRow(models.Model):
         return f"{self.cause} {self.kind} {self.effect}"
 
 
+class NameRow(models.Model):
+    """A correlation id or a subject that an event names, cut to `LONGEST_NAME`: what the journal is asked by."""
+
+    LONGEST_NAME = 200
+
+    id = models.BigAutoField(primary_key=True)
+    generation = models.PositiveBigIntegerField(default=0)
+    project = models.CharField(max_length=64)
+    kind = models.CharField(max_length=12)
+    value = models.CharField(max_length=LONGEST_NAME)
+    position = models.BigIntegerField()
+    event_id = models.CharField(max_length=36)
+
+    class Meta:
+        db_table = "journal_name"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["generation", "project", "kind", "value", "position"], name="journal_name_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value} at {self.position}"
+
+
 class Dispatch(models.Model):
     """Something an event set off outside its stream, until it is delivered or a person has to look.
 

@@ -11,9 +11,10 @@ from journal.domain.event import RecordedEvent
 from journal.domain.grade import CATEGORY as GRADES
 from journal.domain.lineage import links_of
 from journal.domain.stream import category
-from journal.models import CauseRow, GradeRow, RuleRow
+from journal.models import CauseRow, GradeRow, NameRow, RuleRow
 from journal.runtime import read_model
 from journal.runtime.bulk import insert
+from journal.runtime.naming import PROJECTION, names_of
 from journal.runtime.projection import projects
 from journal.store.sql import microseconds
 
@@ -54,6 +55,40 @@ class Causes:
         """Return a digest of all links."""
         columns = ("project", "effect", "cause", "kind", "certainty")
         rows = CauseRow.objects.filter(generation=generation).order_by(*columns)
+        return read_model.digest([rows.values_list(*columns).iterator()])
+
+
+@projects
+class Names:
+    """Fills `journal_name`: a row for each correlation id and subject that an event names."""
+
+    name = PROJECTION
+    code_version = 1
+
+    def handle(self, events: Sequence[RecordedEvent], *, generation: int) -> None:
+        """Add what these events name; what is there stays."""
+        rows = [
+            NameRow(
+                generation=generation,
+                project=event.project,
+                kind=kind,
+                value=value,
+                position=event.position,
+                event_id=event.id,
+            )
+            for event in events
+            for kind, value in names_of(event)
+        ]
+        insert(NameRow, rows, ignore_conflicts=True)
+
+    def discard(self, *, below: int, keep: Collection[int]) -> None:
+        """Delete the names of old generations."""
+        read_model.discard([NameRow], below=below, keep=keep)
+
+    def digest(self, *, generation: int) -> str:
+        """Return a digest of all names."""
+        columns = ("project", "kind", "value", "position", "event_id")
+        rows = NameRow.objects.filter(generation=generation).order_by(*columns)
         return read_model.digest([rows.values_list(*columns).iterator()])
 
 

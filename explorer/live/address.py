@@ -23,8 +23,8 @@ _FORMS: Final[dict[str, Form]] = {"events": "events", "rows": "rows", "edge": "e
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Events past `after`, or from now on where it is None: of a stream, or of the project.
 
-    `form` is `events` for programs, `rows` for the live page, which may narrow them by a query `q`, `edge` for who reads
-    a stream over HTTP and wants to know how far it goes, and `jobs` for work alone: all of it, or the `job` of that id.
+    `form` is `events` for programs, `rows` for the live page, which may narrow them by a query `q`, `edge` for who
+    reads a stream over HTTP and wants to know how far it goes, and `jobs` for work alone: all, or the `job` of that id.
     """
 
     after: int | None = None
@@ -44,14 +44,11 @@ def asked(query: bytes) -> Asked | None:
     except (UnicodeDecodeError, ValueError):
         return None
     after, form = given.get("after"), given.get("as", "events")
-    if len(given) > _FIELDS or any("\x00" in value for _, values in given.lists() for value in values):
-        return None
-    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= _DIGITS):
-        return None
     stream, q, job = given.get("stream", ""), given.get("q", ""), given.get("job", "")
-    if form not in _FORMS or (form == "edge" and not stream) or len(stream) > _LONGEST_NAME:
-        return None
-    if len(q) > MAX_LENGTH or len(job) > _LONGEST_ID:
+    is_odd = len(given) > _FIELDS or any("\x00" in value for _, values in given.lists() for value in values)
+    is_number = after is None or (after.isascii() and after.isdecimal() and len(after) <= _DIGITS)
+    is_long = len(stream) > _LONGEST_NAME or len(q) > MAX_LENGTH or len(job) > _LONGEST_ID
+    if is_odd or not is_number or is_long or form not in _FORMS or (form == "edge" and not stream):
         return None
     return Asked(
         after=None if after is None else int(after),

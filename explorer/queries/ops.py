@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from explorer.queries.spans import words_of
 from journal.access import Permission, administers, may
 from journal.domain import codec
+from journal.ingest import span_untold
+from journal.ingest.span_untold import Tally
 from journal.runtime import status, status_processes
 from journal.runtime.status import DispatchLine, Sample, Scope, Status, SubscriptionLine
 
@@ -28,8 +31,14 @@ class OpsPage:
     """The ops page. `since` is what the next reading needs to tell rates."""
 
     status: Status
+    spans: Tally
     may_act: bool
     since: str
+
+    @property
+    def spans_words(self) -> str:
+        """How the project's received spans stand."""
+        return words_of(self.spans)
 
     @property
     def at_us(self) -> int:
@@ -90,7 +99,12 @@ def may_act(request: ProjectRequest) -> bool:
 def ops_page(request: ProjectRequest, *, since: str) -> OpsPage:
     """Return the whole status; `since` comes from an earlier reading's page."""
     found = status.read(scope_of(request), since=_sample(since))
-    return OpsPage(status=found, may_act=may_act(request), since=_encoded(found.sample))
+    return OpsPage(
+        status=found,
+        spans=span_untold.tally(request.project.slug),
+        may_act=may_act(request),
+        since=_encoded(found.sample),
+    )
 
 
 def outbox_page(request: ProjectRequest, *, state: str, effect: str) -> OutboxPage:

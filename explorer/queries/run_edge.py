@@ -11,8 +11,8 @@ from typing import Final
 
 from explorer.layout import Minimap
 from explorer.models import RunSummary
-from explorer.queries import run_find, run_lines, run_steps
 from explorer.queries import run as debugger
+from explorer.queries import run_find, run_lines, run_steps
 from explorer.queries.notes import Noted, on_page
 from explorer.queries.run_address import Address
 from explorer.queries.run_find import Found
@@ -42,7 +42,7 @@ class Edge:
 
 
 def edge_of(project: str, address: Address, *, rows: str, with_map: bool) -> Edge | None:
-    """Return how a run stands: with `rows` "from", the rows from the address's event on; with "newest", the last ones."""
+    """Return how a run stands, and with `rows` "from" the rows from the address's event on, with "newest" the last."""
     run = run_steps.run_of(project, address.stream)
     if run is None:
         return None
@@ -67,4 +67,3 @@ def _window(run: RunSummary, address: Address, rows: str, version: int) -> Windo
     else:
         return None
     return run_lines.window_of(run, address, after=after, until=until, cursor=None)
-

@@ -1,7 +1,7 @@
 """OTLP export requests as they come over HTTP: protobuf or JSON in, spans and log records out, and what is answered.
 
-JSON is read by what reads files. Protobuf is typed, so that its fields are taken as they are; that a trace means the same
-whichever way it came is tested, field by field.
+JSON is read by what reads files. Protobuf is typed, so that its fields are taken as they are; that a trace means the
+same whichever way it came is tested, field by field.
 
 Source: OpenTelemetry Protocol specification 1.x, OTLP/HTTP; JSON Protobuf encoding.
 """

@@ -1,8 +1,8 @@
 """Runs judged by a rule that says what it looks at: only those events are read, many runs at once.
 
 What comes out is what `grading` comes to by reading every event (a property test compares the two). It is quicker since
-the others are not even fetched: a verdict on an event that was left out follows from the rule's own declaration. Not for
-runs of which something was purged or erased: of an event whose payload is gone no declaration says anything.
+the others are not even fetched: a verdict on an event that was left out follows from the rule's own declaration. It is
+not for runs of which something was purged or erased: of an event whose payload is gone no declaration says anything.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _said(number: int) -> list[dict[str, Any]]:
 
 
 def test_a_run_grows_while_somebody_looks(browse: Browse, site: Site) -> None:
-    """Rows come in at its end and leave the cursor alone; cut off and put to sleep, the page has every event in the end."""
+    """Rows come in and leave the cursor alone; cut off and put to sleep, the page has every event in the end."""
     page = browse("importer", viewport={"width": 1280, "height": 640})
     cut: list[WebSocketRoute] = []
     is_cut = False

@@ -125,6 +125,7 @@ PAGES: Final = {
     "the API": Visited(path="/api/docs/", person=None, elements=API_ELEMENTS),
     "ops": Visited(path="/ops/"),
     "ops, outbox": Visited(path="/ops/outbox/"),
+    "ops, received spans": Visited(path="/ops/spans/"),
     "ops, processes": Visited(path="/ops/processes/"),
     "ops, a subscription": Visited(path="/ops/subscriptions/explorer/", person="admin"),
     "ops, a projection": Visited(path="/ops/projections/explorer/", person="admin"),

@@ -173,7 +173,14 @@ def test_the_number_of_queries_does_not_grow(address: str) -> None:
 
 # --- Who sees what ----------------------------------------------------------------------------------------------------
 
-PAGES = ("/ops/", "/ops/outbox/", "/ops/outbox/?state=pending", "/ops/subscriptions/alerting/", "/ops/processes/")
+PAGES = (
+    "/ops/",
+    "/ops/spans/",
+    "/ops/outbox/",
+    "/ops/outbox/?state=pending",
+    "/ops/subscriptions/alerting/",
+    "/ops/processes/",
+)
 
 
 @pytest.mark.parametrize("address", PAGES)

@@ -118,7 +118,7 @@ nagare.actions = nagare.actions || {};
 
   async function pull() {
     timer = 0;
-    if (isOver) return;
+    if (isOver || !navigator.onLine) return; // back on line it is asked again
     if (isAsking) return ask();
     isAsking = true;
     askedAt = Date.now();

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import uvicorn
 from channels.layers import InMemoryChannelLayer, channel_layers
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from journal.domain.stream import ANY_VERSION
 from journal.store import get_store
@@ -80,14 +81,14 @@ def put(number: int) -> list[str]:
 
 
 @contextmanager
-def opened(port: int, token: str, after: int) -> Iterator[ClientConnection]:
+def opened(port: int, token: str, after: int) -> Iterator[Connection]:
     """Open a socket as a program does."""
     headers = {"Authorization": f"Bearer {token}"}
     with connect(f"ws://127.0.0.1:{port}/ws/live/?after={after}", additional_headers=headers) as client:
         yield client
 
 
-def events(client: ClientConnection, number: int) -> list[dict[str, Any]]:
+def events(client: Connection, number: int) -> list[dict[str, Any]]:
     """Return the next events."""
     found: list[dict[str, Any]] = []
     while len(found) < number:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
-from google.protobuf import json_format
+from google.protobuf import json_format  # type: ignore[import-untyped]
 from opentelemetry._logs import LogRecord
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -33,6 +33,7 @@ from journal.access import Role, add_user, create_token, revoke_token
 from journal.access.projects import add_project
 from journal.api import asked, rates
 from journal.ingest import otlp_wire, span_inbox
+from journal.ingest.otlp_wire import Signal
 from journal.ingest.spans import Span
 from journal.ingest.writer import stream_of
 from journal.models import SpanRecord, SpanTrace
@@ -189,12 +190,14 @@ def _every_field() -> tuple[ExportTraceServiceRequest, ExportLogsServiceRequest]
 
 def test_a_field_means_the_same_in_either_encoding() -> None:
     """What protobuf's own writer of JSON makes of a request is kept in the same bytes."""
-    for signal, request in zip(("traces", "logs"), _every_field(), strict=True):
+    signals: tuple[Signal, ...] = ("traces", "logs")
+    requests: tuple[Any, ...] = _every_field()
+    for signal, request in zip(signals, requests, strict=True):
         written = json_format.MessageToJson(
             request, always_print_fields_with_no_presence=True, use_integers_for_enums=True
         ).encode()
-        ways = [(request.SerializeToString(), PROTOBUF), (written, "application/json")]
-        one, other = (otlp_wire.read(raw, signal=signal, encoding=encoding) for raw, encoding in ways)
+        one = otlp_wire.read(request.SerializeToString(), signal=signal, encoding=PROTOBUF)
+        other = otlp_wire.read(written, signal=signal, encoding="application/json")
         assert (one.rejected, other.rejected) == (0, 0)
         assert len(one.records) == 8
         assert [record.body for record in one.records] == [record.body for record in other.records]

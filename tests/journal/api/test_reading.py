@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from journal.api import events as api_events
 from journal.domain import codec
 from journal.domain.event import EventData, Metadata
+from journal.runtime.projection import catch_up, named
 from journal.store import get_store
 from tests.api import Api, program, secret
 from tests.builders import NOON, identity
@@ -107,6 +109,47 @@ def test_the_journal_is_filtered(api: Api, query: str, found: list[int]) -> None
     fill("test-2", count=2, correlation_id="c-2")
     items = [event for page in walk(api, f"/events?limit=2&{query}") for event in page]
     assert [event["data"]["at"] for event in items if event["stream"] == "test-1"] == found
+
+
+@pytest.mark.parametrize("known", ["nothing", "a part", "all"])
+def test_a_name_is_found_wherever_its_index_is(api: Api, known: str) -> None:
+    """Before the projection began, in its midst and behind it: the same events, exactly, on each page."""
+    ids = fill(count=5, correlation_id="c-1", subjects=("user-42", "user-42x", "User-42", "u" * 300))
+    if known != "nothing":
+        catch_up(named("names"))
+    fill("test-2", count=2, correlation_id="c-2", subjects=("user-4",))
+    ids += fill("test-3", count=2, correlation_id="c-1", subjects=("user-42", "u" * 300))
+    if known == "all":
+        catch_up(named("names"))
+    for query in ("correlation=c-1", "subject=user-42", f"subject={'u' * 300}"):
+        pages = walk(api, f"/events?limit=2&{query}")
+        assert [event["id"] for page in pages for event in page] == ids, query
+    assert api.get("/events?subject=user-42&correlation=c-2")["items"] == []
+    assert len(api.get("/events?subject=User-42")["items"]) == 5
+    assert api.get(f"/events?subject={'u' * 299}")["items"] == []
+
+
+def test_a_name_is_asked_for_by_few_statements(api: Api, django_assert_max_num_queries: Any) -> None:
+    """However many other events there are, and wherever in them: they are not looked at."""
+    many = 100_000 if os.environ.get("FULL") else 2_000
+    wanted = fill(count=1, subjects=("user-1",))
+    for at in range(0, many, 1_000):
+        fill(f"test-{at + 2}", count=1_000, subjects=("everybody",), correlation_id="c")
+    wanted += fill("test-last", count=2, subjects=("user-1",), correlation_id="c-1")
+    catch_up(named("names"))
+    read: list[int] = []
+
+    def counted(_store: Any, after: int = 0, **_limits: Any) -> Any:
+        read.append(after)
+        return iter(())
+
+    with pytest.MonkeyPatch.context() as patch, django_assert_max_num_queries(10):
+        patch.setattr(type(get_store()), "read_all", counted)
+        told = api.get("/events?subject=user-1")
+        assert [event["id"] for event in told["items"]] == wanted
+    assert read == [get_store().head()]  # past the index alone
+    with django_assert_max_num_queries(10):
+        assert len(api.get("/events?subject=everybody&limit=100")["items"]) == 100
 
 
 def test_a_page_that_filters_looks_at_so_many_events(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,6 +239,7 @@ def test_projections_are_listed_with_their_lag_and_rebuilt() -> None:
         "causes": (head, 0),
         "explorer": (head, 0),
         "grades": (head, 0),
+        "names": (head, 0),
         "notes": (head, 0),
         "rules": (head, 0),
         "search": (head, 0),
