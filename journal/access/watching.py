@@ -89,11 +89,13 @@ def actor_of(request: HttpRequest) -> Actor:
     """Return who asks: the account of the session or of the token, and the token's beginning."""
     grant = getattr(request, "nagare_grant", None)
     user = getattr(request, "user", None)
-    name = getattr(grant, "by", "") or (user.get_username() if user is not None and user.is_authenticated else "")
+    is_by_token = "Authorization" in request.headers  # it counts before a session, also where it counts for nothing
+    by_session = not is_by_token and user is not None and user.is_authenticated
+    name = grant.by if grant is not None else user.get_username() if by_session and user is not None else ""
     is_token = grant is not None and grant.holder.startswith("token:")
     return Actor(
         by=name,
-        via=grant.who if is_token and grant is not None else "browser",
+        via=grant.who if is_token and grant is not None else "token" if is_by_token else "browser",
         origin=shortened(request.META.get("REMOTE_ADDR", "")),
         correlation=str(structlog.contextvars.get_contextvars().get("correlation_id", "")),
     )
