@@ -173,8 +173,11 @@ def summary(project: str, asked: Filter, *, now: datetime) -> str:
     if not counted:
         return f"Nothing is recorded {when}{'' if asked.is_any else ' that matches'}."
     by = f" by {amount(people, 'person', 'people')}" if people else ""
-    rest = f", {amount(others, 'other thing')} done" if others else ""
-    return f"{amount(reads, 'read')}{rest}{by} {when}; {refused or 'none':{',' if refused else ''}} refused."
+    done = [amount(reads, "read")] if reads else []
+    done += [amount(others, "other thing") + " done"] if others else []
+    if not done:
+        return f"{refused:,} refused{by} {when}."
+    return f"{', '.join(done)}{by} {when}; {f'{refused:,}' if refused else 'none'} refused."
 
 
 def people(project: str) -> list[str]:

@@ -63,6 +63,7 @@ DEFAULT_PROJECT: Final = "default"
 _OK: Final = range(200, 300)
 _REFUSALS: Final = {401: "not signed in", 403: "not permitted", 404: "no such thing here", 429: "too many requests"}
 _READING: Final = frozenset({"GET", "HEAD"})
+_TABS: Final = frozenset({"state", "diff", "payload", "context", "causes"})
 _READ_BY_POST: Final = frozenset({"api:whatif"})
 _LONGEST_SECRET: Final = 200
 
@@ -89,11 +90,13 @@ def actor_of(request: HttpRequest) -> Actor:
     """Return who asks: the account of the session or of the token, and the token's beginning."""
     grant = getattr(request, "nagare_grant", None)
     user = getattr(request, "user", None)
-    name = getattr(grant, "by", "") or (user.get_username() if user is not None and user.is_authenticated else "")
+    is_by_token = "Authorization" in request.headers  # it counts before a session, also where it counts for nothing
+    by_session = not is_by_token and user is not None and user.is_authenticated
+    name = grant.by if grant is not None else user.get_username() if by_session and user is not None else ""
     is_token = grant is not None and grant.holder.startswith("token:")
     return Actor(
         by=name,
-        via=grant.who if is_token and grant is not None else "browser",
+        via=grant.who if is_token and grant is not None else "token" if is_by_token else "browser",
         origin=shortened(request.META.get("REMOTE_ADDR", "")),
         correlation=str(structlog.contextvars.get_contextvars().get("correlation_id", "")),
     )
@@ -109,11 +112,12 @@ def _look(request: HttpRequest, response: HttpResponseBase) -> None:
     project, name = _project_of(request), match.view_name or ""
     if not project or response.status_code not in _OK:
         return
-    of = _object_of(request)
+    of, kwargs = _object_of(request), match.kwargs
+    form = str(kwargs.get("form") or kwargs.get("name") or "")
     if name in EXPORTS and request.method == "GET":
-        record_access(project, AccessKind.EXPORT, EXPORTS[name], of=of)
+        record_access(project, AccessKind.EXPORT, EXPORTS[name], of=of, detail=form)
     elif name in REPORTS and request.method == "GET":
-        record_access(project, AccessKind.REPORT, REPORTS[name], of=of)
+        record_access(project, AccessKind.REPORT, REPORTS[name], of=of, detail=form)
     elif (request.method in _READING or name in _READ_BY_POST) and (what := _read_of(request, name)):
         note_access(project, AccessKind.READ, what, of=of, version=_version_of(request))
 
@@ -127,7 +131,8 @@ def _project_of(request: HttpRequest) -> str:
 def _read_of(request: HttpRequest, name: str) -> str:
     """Return what was read, empty where it was nothing of a payload."""
     if name == "explorer:run":
-        return f"run, {request.GET.get('tab', 'explain')[:20]} tab"
+        tab = request.GET.get("tab", "")
+        return f"run, {tab if tab in _TABS else 'explain'} tab"
     if name == "explorer:event":
         return "stored bytes" if request.GET.get("download") else "one event"
     found = READS.get(name, "")
@@ -136,11 +141,9 @@ def _read_of(request: HttpRequest, name: str) -> str:
 
 
 def _object_of(request: HttpRequest) -> str:
-    """Return what the address names: a stream, an event, an audit's file; of a comparison both sides."""
+    """Return what the address names: a stream, an event, an audit; of a comparison both sides."""
     kwargs = request.resolver_match.kwargs if request.resolver_match else {}
-    parts = [
-        str(kwargs[key]) for key in ("stream", "event_id", "audit_id", "name", "form", "token_id") if key in kwargs
-    ]
+    parts = [str(kwargs[key]) for key in ("stream", "event_id", "audit_id", "token_id") if key in kwargs]
     if not parts:
         parts = [request.GET[key].rpartition("@")[0] or request.GET[key] for key in ("a", "b") if key in request.GET]
     if other := request.GET.get("with", ""):

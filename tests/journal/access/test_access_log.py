@@ -61,14 +61,14 @@ def test_ten_actions_of_several_people_are_ten_records_in_order() -> None:
     wanted = [
         ("ada", "run, payload tab", run),
         ("ada", "stored bytes", run),
-        ("ada", "run as a file", f"{run} jsonl"),
+        ("ada", "run as a file", run),
         ("machine", "events of a stream", run),
         ("ada", "audits", ""),
         ("root", "role given", "eve"),
         ("root", "role given", "eve"),
         ("ada", "token made", "ngr_"),
         ("", "runs", ""),
-        ("eve", "access log as a file", "csv"),
+        ("eve", "access log as a file", ""),
     ]
     found = records()[before:]
     objects = [said.object[:4] if "token" in said.what else said.object for _, said in found]
