@@ -119,6 +119,7 @@ PAGES: Final = {
     "import report": Visited(path="/import/{report}/"),
     "settings": Visited(path="/settings/"),
     "settings of the project": Visited(path="/settings/", person="admin"),
+    "retention": Visited(path="/settings/retention/?before=2026-11-20", person="admin"),
     "the API": Visited(path="/api/docs/", person=None, elements=API_ELEMENTS),
     "ops": Visited(path="/ops/"),
     "ops, outbox": Visited(path="/ops/outbox/"),

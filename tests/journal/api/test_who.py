@@ -48,6 +48,17 @@ NEEDS = {
     "GET projections": "read",
     "POST projections/{name}/rebuild": "admin",
     "GET status": "read",
+    "GET retention": "admin",
+    "POST retention": "admin",
+    "GET holds": "admin",
+    "POST holds": "admin",
+    "POST holds/{hold_id}/release": "admin",
+    "GET purges": "admin",
+    "POST purges": "admin",
+    "GET erasures": "admin",
+    "POST erasures": "admin",
+    "GET erasures/{erasure_id}/certificate": "admin",
+    "GET erasures/{erasure_id}/certificate.txt": "admin",
     "GET runs": "read",
     "GET runs/{stream}": "read",
     "GET runs/{stream}/state": "read",
@@ -63,6 +74,8 @@ PATHS = {
     "job_id": identity("job"),
     "name": "causes",
     "audit_id": identity("audit"),
+    "hold_id": identity("hold"),
+    "erasure_id": identity("erasure"),
 }
 
 
