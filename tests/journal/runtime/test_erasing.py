@@ -230,7 +230,7 @@ def test_a_hold_wins_over_erasure_and_the_refusal_is_journalled_without_the_name
         kept.add_hold("default", reason="case 4", by="user:ann", **hold)  # type: ignore[arg-type]
         with pytest.raises(kept.Held, match="1 hold forbids it"):
             erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann")
-        kept.release_hold("default", reason="closed", by="user:ann", **hold)  # type: ignore[arg-type]
+        kept.release_hold("default", reason="closed", by="user:ann", **hold)
     assert gone("agent_run-1") == []
     refused = list(get_store().read_stream(retention.ERASURES))
     assert [one.type for one in refused] == ["retention.erasure_refused"] * 3
