@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+
 from explorer import timelines
 from explorer.models import EmbedLink, EventLine, NoteRow, RunMap, RunSummary, SavedView, WhatIf
 from explorer.search import get_index
@@ -44,7 +46,7 @@ class Texts:
         """Forget the events, and let the index forget their words."""
         index = get_index()
         count = index.forget(gone.project, gone.event_ids)
-        if count:
+        if count and not transaction.get_connection().in_atomic_block:  # databases sweep outside of transactions alone
             index.sweep()
         return count
 

@@ -326,7 +326,8 @@ def _line(event: RecordedEvent, decoded: run.AnyEvent, state: State) -> Line:
 def kind_of(event: RecordedEvent, decoded: run.AnyEvent) -> str:
     """Return the last part of an agent run's event type: pages give each a sign and a meaning.
 
-    One whose payload is gone is still of its type. Other apps' events may end in the same words and mean something else, so they are all of one kind.
+    One whose payload is gone is still of its type. Other apps' events may end in the same words and mean something
+    else, so they are all of one kind.
     """
     if isinstance(decoded, Unknown) and not isinstance(decoded, Withdrawn):
         return "unknown"

@@ -83,10 +83,10 @@ def _looked(project: str, draft: Draft) -> Plan:
 def _purge(request: ProjectRequest, draft: Draft, by: str) -> HttpResponse:
     if draft.get("confirm") != request.project.slug:
         raise RetentionRefused(f"type the project’s name, {request.project.slug}, to purge", field="confirm")
+    job = withdrawal_jobs.submit_purge(
+        request.project.slug, before=_moment(draft.get("before")), by=by, user_id=reader_id(request)
+    )
     with transaction.atomic():
-        job = withdrawal_jobs.submit_purge(
-            request.project.slug, before=_moment(draft.get("before")), by=by, user_id=reader_id(request)
-        )
         tasks.wake(job.id, kind=job.kind)
     return _back("work")
 

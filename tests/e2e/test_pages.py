@@ -122,6 +122,7 @@ PAGES: Final = {
     "settings": Visited(path="/settings/"),
     "settings of the project": Visited(path="/settings/", person="admin"),
     "settings, redaction": Visited(path="/settings/redaction/", person="admin"),
+    "retention": Visited(path="/settings/retention/?before=2026-11-20", person="admin"),
     "the API": Visited(path="/api/docs/", person=None, elements=API_ELEMENTS),
     "ops": Visited(path="/ops/"),
     "ops, outbox": Visited(path="/ops/outbox/"),

@@ -59,6 +59,17 @@ NEEDS = {
     "GET projections": "read",
     "POST projections/{name}/rebuild": "admin",
     "GET status": "read",
+    "GET retention": "admin",
+    "POST retention": "admin",
+    "GET holds": "admin",
+    "POST holds": "admin",
+    "POST holds/{hold_id}/release": "admin",
+    "GET purges": "admin",
+    "POST purges": "admin",
+    "GET erasures": "admin",
+    "POST erasures": "admin",
+    "GET erasures/{erasure_id}/certificate": "admin",
+    "GET erasures/{erasure_id}/certificate.txt": "admin",
     "GET runs": "read",
     "GET runs/{stream}": "read",
     "GET runs/{stream}/state": "read",
@@ -76,6 +87,8 @@ PATHS = {
     "audit_id": identity("audit"),
     "incident_id": identity("incident"),
     "schedule_id": identity("schedule"),
+    "hold_id": identity("hold"),
+    "erasure_id": identity("erasure"),
 }
 
 
