@@ -71,7 +71,9 @@ def signed(made: bytes) -> bytes:
     return signing.sign(made, signing.in_use(), reason="Made by this installation, unchanged since")
 
 
-_NAMES: Final = {
+NAMES: Final = {
+    "pdf": "PDF signed in whole",
+    "earlier report": "Goes on from the earlier one",
     "files": "Files as listed",
     "checkpoint": "Signature valid",
     "events": "Every event unchanged",
@@ -91,9 +93,9 @@ def _checks(evidence: Evidence) -> Iterator[Check]:
     for line in lines:
         verdict, _, rest = line.partition("  ")
         name, _, words = rest.partition(": ")
-        yield Check(name=_NAMES.get(name, name), is_good={"PASS": True, "FAIL": False}.get(verdict), words=words)
+        yield Check(name=NAMES.get(name, name), is_good={"PASS": True, "FAIL": False}.get(verdict), words=words)
     if not evidence.previous:
-        yield Check(name=_NAMES["growth"], is_good=None, words="no earlier checkpoint was given to compare with")
+        yield Check(name=NAMES["growth"], is_good=None, words="no earlier checkpoint was given to compare with")
 
 
 def _earlier(evidence: Evidence) -> Iterator[Fact]:

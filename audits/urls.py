@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from audits import log_views, views
+from audits import checking_views, log_views, views
 
 app_name = "audits"
 urlpatterns = [
     path("audits/", views.listing, name="audits"),
     path("audits/preview/", views.preview, name="preview"),
+    path("audits/verify/", checking_views.page, name="verify"),
+    path("audits/verify.py", checking_views.program, name="program"),
     path("audits/<str:audit_id>/", views.audit, name="audit"),
     path("audits/<str:audit_id>/<str:name>", views.file, name="file"),
     path("log/<str:project>/checkpoint", log_views.checkpoint, name="log_checkpoint"),
