@@ -68,6 +68,17 @@ def _keys(given: str) -> list[str]:
 @requires(Permission.READ)
 def program(request: ProjectRequest) -> HttpResponse:
     """Give the verifier as a file that stands alone."""
-    response = HttpResponse(checking.program(), content_type="text/x-python; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="verify.py"'
+    return _alone("verify.py")
+
+
+@require_safe
+@requires(Permission.READ)
+def witness(request: ProjectRequest) -> HttpResponse:
+    """Give the witness as a file that stands alone."""
+    return _alone("witness.py")
+
+
+def _alone(name: str) -> HttpResponse:
+    response = HttpResponse(checking.program(name), content_type="text/x-python; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

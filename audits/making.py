@@ -18,7 +18,7 @@ from journal.domain.agent_run import CATEGORY as AGENT_RUN
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, Metadata
 from journal.domain.stream import ANY_VERSION
-from journal.runtime import log_check, log_keys
+from journal.runtime import log_check, log_keys, witnesses
 from journal.store import get_store
 
 _MADE: Final = catalog.name_of(AuditMade)
@@ -89,7 +89,8 @@ def _checks(evidence: Evidence) -> Iterator[Check]:
     """Run the verifier that goes into the evidence on that evidence."""
     lines: list[str] = []
     keys = [verify.key_of(key.vkey) for key in log_keys.in_use().keyring().verifiers]
-    verify.verify(evidence.files, keys=keys, say=lines.append)
+    witnessed = [verify.key_of(one.key.vkey) for one in witnesses.in_use()]
+    verify.verify(evidence.files, keys=keys, witnesses=witnessed, say=lines.append)
     for line in lines:
         verdict, _, rest = line.partition("  ")
         name, _, words = rest.partition(": ")

@@ -11,6 +11,7 @@ urlpatterns = [
     path("audits/", views.listing, name="audits"),
     path("audits/preview/", views.preview, name="preview"),
     path("audits/verify/", checking_views.page, name="verify"),
+    path("audits/witness.py", checking_views.witness, name="witness"),
     path("audits/verify.py", checking_views.program, name="program"),
     path("audits/<str:audit_id>/", views.audit, name="audit"),
     path("audits/<str:audit_id>/<str:name>", views.file, name="file"),

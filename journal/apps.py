@@ -26,8 +26,9 @@ class JournalConfig(AppConfig):
         )
         from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs
-        from journal.runtime import log_heads, log_keys, wakeup  # noqa: PLC0415 - needs the models
+        from journal.runtime import log_heads, log_keys, wakeup, witnesses  # noqa: PLC0415 - needs the models
 
         log_keys.use(log_keys.KeyPlace(settings.LOG_FOLDER, given=settings.SIGNING_KEY, host=settings.LOG_HOST))
         log_heads.use(log_heads.Heads(settings.LOG_FOLDER / "log_heads"))
+        witnesses.use(settings.WITNESSES)
         wakeup.nudge_after_appends(redis_url=settings.CONFIG.redis_url or "")

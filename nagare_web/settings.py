@@ -254,6 +254,7 @@ SPECTACULAR_SETTINGS = {
 # --- The transparency log ---------------------------------------------------------------------------------------------
 
 SIGNING_KEY = CONFIG.signing_key
+WITNESSES = CONFIG.witnesses
 LOG_FOLDER = CONFIG.data_dir
 LOG_HOST = urlsplit(CONFIG.public_url).netloc
 

@@ -56,6 +56,7 @@ OnProgress = Callable[[int, int], None]
 
 
 def unwatched(done: int, total: int) -> None:
+    """Watch nothing."""
     del done, total
 
 
@@ -75,9 +76,7 @@ def check_project(project: str, *, previous: str | None = None, on_progress: OnP
     return Checked(project=project, origin=log.origin, size=log.size, unsealed=unsealed, checks=checks)
 
 
-def check_log(
-    log: Log, *, previous: str | None = None, on_progress: OnProgress = unwatched
-) -> tuple[Check, ...]:
+def check_log(log: Log, *, previous: str | None = None, on_progress: OnProgress = unwatched) -> tuple[Check, ...]:
     """Check the events under a log's row, as it was read."""
     checks = [*_head(log), *_events(log, on_progress), *_outside(log)]
     if previous is not None:
