@@ -19,6 +19,7 @@ from journal.runtime import schedules
 from journal.runtime.schedules import Scheduled, ScheduleRefused
 
 _NO_SCHEDULE: Final = "no such schedule"
+_NOT_SUCH: Final = "Your role does not make audits, and a schedule that does so is not yours to keep."
 
 
 @never_cache
@@ -31,6 +32,8 @@ def listing(request: ProjectRequest) -> HttpResponse:
     if not may(request.role, Permission.GRADE):
         return _page(request, refusal=_refused(request), status=403)
     draft = Draft.of(request.POST.dict())
+    if not _may_keep(request, draft.kind):
+        return _page(request, draft=draft, refusal=_NOT_SUCH, status=403)
     try:
         schedules.add(
             project=request.project.slug,
@@ -57,11 +60,18 @@ def schedule(request: ProjectRequest, schedule_id: str) -> HttpResponse:
     if request.method != "POST":
         return _page(request, edited=known)
     draft = Draft.of(request.POST.dict())
+    if not _may_keep(request, known.kind):
+        return _page(request, edited=known, draft=draft, refusal=_NOT_SUCH, status=403)
     try:
         _do(request, known, draft)
     except Refused as refused:
         return _page(request, edited=known, draft=draft, refusal=str(refused), field=_field(refused), status=400)
     return HttpResponseRedirect(reverse("explorer:schedules"))
+
+
+def _may_keep(request: ProjectRequest, kind: str) -> bool:
+    """Whether somebody who keeps schedules may keep one of a kind: audits are for those who may make them."""
+    return kind not in schedules.kinds() or may(request.role, schedules.needs(kind))
 
 
 def _do(request: ProjectRequest, known: Scheduled, draft: Draft) -> None:

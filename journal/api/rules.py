@@ -167,7 +167,8 @@ class Schedules(ApiView):
         refusals=(400, 413, 415, 422),
     )
     def post(self, request: ApiRequest, *, asked: Asked, body: NewSchedule) -> HttpResponseBase:
-        """Add a schedule."""
+        """Add a schedule. One that makes audits is for those who may make audits."""
+        request.grant.check(schedules.needs(body.kind))
         added = schedules.add(
             project=request.project,
             name=body.name,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from journal.access import Permission
 from journal.domain import alerts, codec
 from journal.domain import schedule as events
 from journal.domain.dispatch import NewDispatch
@@ -29,6 +30,8 @@ class Kind(Protocol):
     """A kind of scheduled work."""
 
     name: str
+    needs: Permission
+    """What a person has to be allowed to do who schedules it, beside keeping schedules."""
 
     def check(self, project: str, arguments: Mapping[str, Any]) -> None:
         """Refuse arguments that no job could be submitted with.
@@ -83,6 +86,7 @@ class ScheduledRegrade:
     """A re-grade. Its rule is taken in the version that is newest when the time comes."""
 
     name = regrade.KIND
+    needs = Permission.GRADE
 
     def check(self, project: str, arguments: Mapping[str, Any]) -> None:
         """Refuse a rule that is not there, a time that is none, and a query that cannot be asked."""
@@ -156,6 +160,7 @@ class ScheduledRebuild:
     """A rebuild of a projection."""
 
     name = rebuilds.KIND
+    needs = Permission.GRADE
 
     def check(self, project: str, arguments: Mapping[str, Any]) -> None:
         """Refuse a projection that is not there."""

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F
 from uuid_utils.compat import uuid7
 
+from journal.access import Permission
 from journal.access.projects import ensure_project
 from journal.domain import codec
 from journal.domain import schedule as events
@@ -70,6 +71,15 @@ class ScheduleNotFound(JournalError):
 def kinds() -> tuple[str, ...]:
     """Return what can be scheduled: `regrade`, `rebuild`, and what other apps add."""
     return names()
+
+
+def needs(kind: str) -> Permission:
+    """Return what a person has to be allowed to do who schedules work of a kind.
+
+    Raises:
+        ScheduleRefused: there is no such kind.
+    """
+    return kind_named(kind).needs
 
 
 def upcoming(cron: str, *, timezone: str = "UTC", after: datetime, count: int = 5) -> list[datetime]:

@@ -115,6 +115,8 @@ PAGES: Final = {
     "re-grade, no run": Visited(path="{matched_none}"),
     "schedules": Visited(path="/schedules/"),
     "audits": Visited(path="/audits/?subject=user-42", person="admin"),
+    "audits, check a report": Visited(path="/audits/verify/"),
+    "run, as it was sealed": Visited(path=f"{RUN}intact/"),
     "import": Visited(path="/import/"),
     "import report": Visited(path="/import/{report}/"),
     "settings": Visited(path="/settings/"),

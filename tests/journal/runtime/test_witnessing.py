@@ -252,11 +252,11 @@ def test_the_setting_names_keys_and_addresses(served: Served) -> None:
 def test_the_file_alone_makes_its_key_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And prints the line that others check it by; a log's key is let in, another is not."""
     folder = ["--folder", str(tmp_path / "w")]
-    assert witness_main([*folder, "new", "example.org/w"]) == 0
+    assert _main([*folder, "new", "example.org/w"]) == 0
     line = capsys.readouterr().out.strip()
     assert parse_vkey(line).vkey == line
     assert (tmp_path / "w" / "witness_key").stat().st_mode & 0o077 == 0
-    assert witness_main([*folder, "new", "again"]) == 1
-    assert witness_main([*folder, "trust", line]) == 1
-    assert witness_main([*folder, "trust", log_keys.in_use().keyring().current.verifier.vkey]) == 0
+    assert _main([*folder, "new", "again"]) == 1
+    assert _main([*folder, "trust", line]) == 1
+    assert _main([*folder, "trust", log_keys.in_use().keyring().current.verifier.vkey]) == 0
     assert cosign(sealed(1)[1].note, "") == log_rows.head(Log.objects.get()).note  # type: ignore[union-attr]
