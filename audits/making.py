@@ -21,7 +21,7 @@ from journal.domain.agent_run import CATEGORY as AGENT_RUN
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, Metadata
 from journal.domain.stream import ANY_VERSION
-from journal.runtime import log_check, log_keys
+from journal.runtime import log_check, log_keys, witnesses
 from journal.store import get_store
 
 _MADE: Final = catalog.name_of(AuditMade)
@@ -74,7 +74,9 @@ def signed(made: bytes) -> bytes:
     return signing.sign(made, signing.in_use(), reason="Made by this installation, unchanged since")
 
 
-_NAMES: Final = {
+NAMES: Final = {
+    "pdf": "PDF signed in whole",
+    "earlier report": "Goes on from the earlier one",
     "files": "Files as listed",
     "checkpoint": "Signature valid",
     "events": "Every event unchanged",
@@ -90,13 +92,14 @@ def _checks(evidence: Evidence) -> Iterator[Check]:
     """Run the verifier that goes into the evidence on that evidence."""
     lines: list[str] = []
     keys = [verify.key_of(key.vkey) for key in log_keys.in_use().keyring().verifiers]
-    verify.verify(evidence.files, keys=keys, say=lines.append)
+    witnessed = [verify.key_of(one.key.vkey) for one in witnesses.in_use()]
+    verify.verify(evidence.files, keys=keys, witnesses=witnessed, say=lines.append)
     for line in lines:
         verdict, _, rest = line.partition("  ")
         name, _, words = rest.partition(": ")
-        yield Check(name=_NAMES.get(name, name), is_good={"PASS": True, "FAIL": False}.get(verdict), words=words)
+        yield Check(name=NAMES.get(name, name), is_good={"PASS": True, "FAIL": False}.get(verdict), words=words)
     if not evidence.previous:
-        yield Check(name=_NAMES["growth"], is_good=None, words="no earlier checkpoint was given to compare with")
+        yield Check(name=NAMES["growth"], is_good=None, words="no earlier checkpoint was given to compare with")
 
 
 def _earlier(evidence: Evidence) -> Iterator[Fact]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from audits import access_views, duty_views, incident_views, log_views, views
+from audits import access_views, checking_views, duty_views, incident_views, log_views, views
 
 app_name = "audits"
 urlpatterns = [
     path("audits/", views.listing, name="audits"),
     path("audits/preview/", views.preview, name="preview"),
+    path("audits/verify/", checking_views.page, name="verify"),
+    path("audits/witness.py", checking_views.witness, name="witness"),
+    path("audits/verify.py", checking_views.program, name="program"),
     path("audits/<str:audit_id>/", views.audit, name="audit"),
     path("audits/<str:audit_id>/<str:name>", views.file, name="file"),
     path("access/", access_views.page, name="access"),

@@ -30,11 +30,12 @@ class JournalConfig(AppConfig):
         from journal import runtime_explainers  # noqa: F401, PLC0415 - registers the prose for the runtime's own events
         from journal.access import recording, sign_ins  # noqa: PLC0415 - needs the models
         from journal.domain import run_state  # noqa: F401, PLC0415 - registers the state of agent runs
-        from journal.runtime import log_heads, log_keys, redacting, wakeup  # noqa: PLC0415 - needs the models
+        from journal.runtime import log_heads, log_keys, redacting, wakeup, witnesses  # noqa: PLC0415 - needs the models
         from journal.store import redacting as last  # noqa: PLC0415
 
         log_keys.use(log_keys.KeyPlace(settings.LOG_FOLDER, given=settings.SIGNING_KEY, host=settings.LOG_HOST))
         log_heads.use(log_heads.Heads(settings.LOG_FOLDER / "log_heads"))
+        witnesses.use(settings.WITNESSES)
         redacting.use(redacting.Redaction(settings.SECRET_KEY))
         last.use(
             lambda project, stream, events: redacting.in_use().events(project, stream, events),

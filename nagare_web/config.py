@@ -19,7 +19,8 @@ import dj_database_url
 from environs import EnvError, FileAwareEnv
 
 from journal.errors import ConfigurationRefused
-from journal.runtime import log_keys
+from journal.runtime import log_keys, witnesses
+from journal.runtime.witnesses import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,7 @@ class Config:
     allow_private_webhooks: bool
     api_rate: int
     signing_key: str | None = dataclasses.field(repr=False)
+    witnesses: tuple[Witness, ...]
     otlp_settle_s: float
     given: frozenset[str]
     """Names of the variables that were set, without the prefix: the rest are defaults."""
@@ -127,6 +129,7 @@ def read() -> Config:
         allow_private_webhooks=_parsed(env.bool, "ALLOW_PRIVATE_WEBHOOKS", default=False),
         api_rate=_api_rate(),
         signing_key=_signing_key(_text(env, "SIGNING_KEY")),
+        witnesses=witnesses.parse(_text(env, "WITNESSES") or ""),
         otlp_settle_s=_otlp_settle_s(),
         given=_given(),
     )

@@ -260,6 +260,7 @@ RECORD_ACCESS = True  # no variable: whoever runs an installation may not switch
 # --- The transparency log ---------------------------------------------------------------------------------------------
 
 SIGNING_KEY = CONFIG.signing_key
+WITNESSES = CONFIG.witnesses
 LOG_FOLDER = CONFIG.data_dir
 LOG_HOST = urlsplit(CONFIG.public_url).netloc
 

@@ -19,7 +19,8 @@ from journal.runtime import schedules
 from journal.runtime.schedule_kinds import needs
 from journal.runtime.schedules import Scheduled, ScheduleRefused
 
-_FIELDS: Final = ("name", "kind", "cron", "timezone", "rule", "query", "projection")
+_OF_AUDIT: Final = ("subject", "correlation", "days", "purpose")
+_FIELDS: Final = ("name", "kind", "cron", "timezone", "rule", "query", "projection", *_OF_AUDIT)
 _COMING: Final = 3
 USUAL: Final = (("0 6 * * *", "every day at 06:00"), ("0 * * * *", "every hour"), ("0 6 * * 1", "Mondays at 06:00"))
 
@@ -35,6 +36,10 @@ class Draft:
     rule: str = ""
     query: str = ""
     projection: str = ""
+    subject: str = ""
+    correlation: str = ""
+    days: str = ""
+    purpose: str = ""
 
     @classmethod
     def of(cls, posted: Mapping[str, str]) -> Draft:
@@ -49,6 +54,8 @@ class Draft:
             return {"projection": self.projection}
         if self.kind == "purge":
             return {}
+        if self.kind == "audit":
+            return {name: value for name in _OF_AUDIT if (value := getattr(self, name))}
         return {name: value for name, value in (("rule", self.rule), ("query", self.query)) if value}
 
 
@@ -118,7 +125,7 @@ def schedules_page(  # noqa: PLR0913 - what came of the form
 
 def draft_of(known: Scheduled) -> Draft:
     """Return a schedule as a form holds it."""
-    given = {name: str(known.arguments.get(name) or "") for name in ("rule", "query", "projection")}
+    given = {name: str(known.arguments.get(name) or "") for name in ("rule", "query", "projection", *_OF_AUDIT)}
     return Draft(name=known.name, kind=known.kind, cron=known.cron, timezone=known.timezone, **given)
 
 
@@ -152,6 +159,9 @@ def _what(known: Scheduled) -> str:
         return f"rebuild {arguments.get('projection', '')}"
     if known.kind == "purge":
         return "purge what is past the retention policy’s ceiling"
+    if known.kind == "audit":
+        days = f" over {arguments['days']} days" if arguments.get("days") else ""
+        return f"audit of {arguments.get('subject') or arguments.get('correlation', '')}{days}"
     words = f"re-grade by {arguments.get('rule', '')}" if known.kind == "regrade" else known.kind
     return f"{words}, runs matching {arguments['query']}" if arguments.get("query") else words
 

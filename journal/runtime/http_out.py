@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -112,6 +113,32 @@ def post(
         AddressRefused: nothing was sent, and trying again sends nothing either.
         OSError, http.client.HTTPException: no answer came in time, or none that can be read.
     """
+    return exchange(url, body, headers, allow_private=allow_private, deadline_s=deadline_s).status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What came back: its status, and as much of its body as was asked for."""
+
+    status: int
+    body: bytes
+
+
+def exchange(  # noqa: PLR0913 - a request and its limits
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    allow_private: bool,
+    deadline_s: float = DEADLINE_S,
+    most_bytes: int = 0,
+) -> Answer:
+    """POST and return the answer with the first `most_bytes` of its body.
+
+    Raises:
+        AddressRefused: nothing was sent, and trying again sends nothing either.
+        OSError, http.client.HTTPException: no answer came in time, or none that can be read.
+    """
     parts = checked_url(url)
     if len(body) > MAX_BODY_BYTES:
         raise AddressRefused(url=url, reason=f"the body has {len(body):,} bytes, the limit is {MAX_BODY_BYTES:,}")
@@ -120,7 +147,8 @@ def post(
     with _until(connection, deadline_s):
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("POST", target, body=body, headers={**headers, "Connection": "close"})
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return Answer(status=answer.status, body=answer.read(most_bytes) if most_bytes else b"")
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -63,6 +63,7 @@ OnProgress = Callable[[int, int], None]
 
 
 def unwatched(done: int, total: int) -> None:
+    """Watch nothing."""
     del done, total
 
 

@@ -30,7 +30,7 @@ from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint, sign
 from journal.domain.sealing import LogReopened, stream_of
 from journal.domain.stream import ANY_VERSION
 from journal.models import EventRow, Log
-from journal.runtime import alerting, checkpoint, lease, log_heads, log_keys, log_rows
+from journal.runtime import alerting, checkpoint, lease, log_heads, log_keys, log_rows, witnessing
 from journal.runtime.checkpoint import Overtaken
 from journal.runtime.log_keys import Keyring
 from journal.runtime.subscription import Subscription, follow, run_once, stop_at
@@ -77,6 +77,7 @@ def _paced(wakeups: Callable[[], Iterable[None]], stop: threading.Event) -> Iter
     for _ in wakeups():
         yield
         catch_up_behind()
+        witnessing.ask_all()
         stop.wait(PACE_S)
 
 

@@ -15,6 +15,7 @@ from audits.selection import AuditRefused, Query
 from audits.verifier import verify
 from journal.access.projects import ensure_project
 from journal.domain import agent_run as run
+from journal.domain.event import RecordedEvent
 from journal.domain.leaf import leaf_of, occurred_leaf
 from journal.models import EventRow
 from journal.runtime import log_keys, sealer
@@ -112,7 +113,7 @@ def test_the_cover_names_the_first_wrong_entry_and_both_hashes(field: str) -> No
     assert hashed(_third()).hex() in told
 
 
-def _third():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an event as it is read
+def _third() -> RecordedEvent:
     return next(get_store().read_stream(RUN, after=2, until=3))
 
 

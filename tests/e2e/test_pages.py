@@ -117,6 +117,8 @@ PAGES: Final = {
     "audits": Visited(path="/audits/?subject=user-42", person="admin"),
     "access log": Visited(path="/access/", person="admin"),
     "access log, not understood": Visited(path="/access/?since=yesterday", person="admin", status=400),
+    "audits, check a report": Visited(path="/audits/verify/"),
+    "run, as it was sealed": Visited(path=f"{RUN}intact/"),
     "import": Visited(path="/import/"),
     "import report": Visited(path="/import/{report}/"),
     "settings": Visited(path="/settings/"),

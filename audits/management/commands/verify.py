@@ -37,6 +37,16 @@ class Command(Base):
             metavar="PUB",
             help="with FILE: the log's public key, a file or the line (default: this installation's)",
         )
+        parser.add_argument(
+            "--witness",
+            metavar="PUB",
+            action="append",
+            default=[],
+            help="with FILE: a witness's public key, a file or the line; again for more",
+        )
+        parser.add_argument(
+            "--quorum", metavar="N", type=int, default=0, help="with FILE: how many witnesses have to have signed"
+        )
         parser.add_argument("--project", metavar="P", help="without FILE: only this project (default: all)")
         parser.add_argument(
             "--previous",
@@ -55,7 +65,9 @@ class Command(Base):
         lines: list[str] = []
         keys = [options["key"]] if options["key"] else [key.vkey for key in log_keys.in_use().keyring().verifiers]
         previous = ["--previous", str(options["previous"])] if options["previous"] else []
-        arguments = [str(options["file"]), *previous, *(part for key in keys for part in ("--key", key))]
+        arguments = [str(options["file"]), *previous, "--quorum", str(options["quorum"])]
+        named = [("--key", key) for key in keys] + [("--witness", key) for key in options["witness"]]
+        arguments += [part for pair in named for part in pair]
         code = verify.main(arguments, say=lines.append if options["json"] else self.say)
         if options["json"]:
             checks = [dict(zip(("verdict", "name", "words"), _parted(line), strict=True)) for line in lines]
@@ -63,6 +75,8 @@ class Command(Base):
         return int(code)
 
     def _journal(self, options: dict[str, Any]) -> int:
+        if options["witness"] or options["quorum"]:
+            raise Refused("--witness and --quorum are for a FILE")
         if options["key"]:
             raise Refused("--key is for a FILE; the journal's own keys are those of nagare keys list")
         previous = _read(options["previous"])
