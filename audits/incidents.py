@@ -165,7 +165,7 @@ def load(project: str, ident: str) -> Incident:
     state = Incident(stream_of(_known(ident)))
     for event in get_store(project).read_stream(state.stream):
         state.apply(event)
-    if not state.version:
+    if not state.aware_at:
         raise NoIncident(f"project {project!r} has no incident {ident[:_LONGEST_ID]!r}")
     return state
 
@@ -180,7 +180,7 @@ def listing(project: str) -> list[Incident]:
     found: dict[str, Incident] = {}
     for event in get_store(project).read_category(INCIDENTS):
         found.setdefault(event.stream, Incident(event.stream)).apply(event)
-    newest = sorted(found.values(), key=lambda one: one.aware_at, reverse=True)
+    newest = sorted((one for one in found.values() if one.aware_at), key=lambda one: one.aware_at, reverse=True)
     return sorted(newest, key=lambda one: one.status != "open")
 
 

@@ -7,8 +7,6 @@ is a later part of the file, so that the signed bytes are the report as it was m
 
 from __future__ import annotations
 
-import os
-import secrets
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from journal.errors import JournalError
+from journal.runtime import private_file
+from journal.runtime.in_use import InUse
 
 FIELD: Final = "nagare"
 _YEARS: Final = 10
@@ -71,15 +71,7 @@ class ReportKey:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         text = private + certificate.public_bytes(serialization.Encoding.PEM)
-        candidate = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
-        with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text)
-        try:
-            self._path.hardlink_to(candidate)
-        except FileExistsError:
-            pass  # another process made it first
-        finally:
-            candidate.unlink()
+        private_file.place(self._path, text)
 
 
 _USAGE: Final = x509.KeyUsage(
@@ -141,17 +133,7 @@ def _signer(signers: Any, pem: bytes) -> Any:
     )
 
 
-_in_use: ReportKey | None = None
-
-
-def use(key: ReportKey) -> None:
-    """Say which key signs PDFs here."""
-    global _in_use  # noqa: PLW0603 - set once, as the app is loaded
-    _in_use = key
-
-
-def in_use() -> ReportKey:
-    """Return the key that signs PDFs here."""
-    if _in_use is None:
-        raise RuntimeError("the audits app was not loaded")
-    return _in_use
+_known: Final = InUse[ReportKey]("audits")
+use = _known.use
+in_use = _known.in_use
+"""The key that signs PDFs here."""

@@ -69,22 +69,15 @@ def reap() -> None:
     """Wake jobs that wait or lost their worker, see to the end of cancelled ones, ask for rebuilds that are due."""
     for job_id in job_process.to_wind_up(now=datetime.now(UTC)):
         job_process.wind_up(job_id)
-    for job_id in jobs.waiting(imports.KIND, now=datetime.now(UTC)):
-        run_import.delay(job_id)
     rebuilds.submit_outdated()
     run_schedules()
-    for job_id in jobs.waiting(rebuilds.KIND):
-        run_rebuild.delay(job_id)
-    for job_id in jobs.waiting(bisects.KIND):
-        run_bisect.delay(job_id)
-    for kind, task in _others.items():
+    for kind, task in _TASKS.items():
         for job_id in jobs.waiting(kind):
             task.delay(job_id)
-    for job_id in [*jobs.waiting(regrade.KIND), *regrade.wanting_help()]:
+    for job_id in regrade.wanting_help():
         run_regrade.delay(job_id)
 
 
-_others: Final[dict[str, Any]] = {}
 _TASKS: Final[dict[str, Any]] = {
     imports.KIND: run_import,
     rebuilds.KIND: run_rebuild,
@@ -95,7 +88,7 @@ _TASKS: Final[dict[str, Any]] = {
 
 def runs(kind: str, task: Any) -> None:
     """Let a task of another app run the jobs of a kind: it is woken when one is submitted, and again by `reap`."""
-    _TASKS[kind] = _others[kind] = task
+    _TASKS[kind] = task
 
 
 @shared_task(name="journal.tasks.run_withdrawal")

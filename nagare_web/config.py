@@ -6,7 +6,6 @@ Nothing else in the project reads the environment; `settings.py` turns a `Config
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import os
@@ -19,7 +18,7 @@ import dj_database_url
 from environs import EnvError, FileAwareEnv
 
 from journal.errors import ConfigurationRefused
-from journal.runtime import log_keys, witnesses
+from journal.runtime import log_keys, private_file, witnesses
 from journal.runtime.witnesses import Witness
 
 if TYPE_CHECKING:
@@ -297,20 +296,10 @@ def _signing_key(value: str | None) -> str | None:
 
 
 def _generated_secret_key(path: Path) -> str:
-    """Return the key kept at `path`, made on the first call.
-
-    Several processes may start at once. Each writes a candidate of its own and links it to `path`; the link succeeds
-    for exactly one of them and never shows a half-written file, and all of them then read the same key.
-    """
+    """Return the key kept at `path`, made on the first call. Several processes may start at once: all read the same."""
     try:
         if not path.exists():
-            candidate = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-            descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(64))
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(candidate)
-            candidate.unlink()
+            private_file.place(path, secrets.token_urlsafe(64).encode())
         return path.read_text()
     except OSError as error:
         raise _refused("SECRET_KEY", f"is not set, and no key can be kept in {path}: {error.strerror}") from error

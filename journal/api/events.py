@@ -19,8 +19,9 @@ from journal.api.refusals import Invalid
 from journal.domain import codec
 from journal.domain.access_log import is_access
 from journal.domain.event import EventData, RecordedEvent
+from journal.domain.own import is_evidence
 from journal.domain.stream import ANY_VERSION, NO_STREAM, ExpectedVersion
-from journal.errors import NotPermitted, StreamNotFound
+from journal.errors import NotPermitted, PayloadRefused, StreamNotFound
 from journal.runtime.naming import events_naming
 from journal.store import EventStore, get_store
 from journal.store.tracing import as_recorded
@@ -137,12 +138,27 @@ class StreamEvents(ApiView):
         is_traced = "traceparent" in request.django.headers
         with nullcontext() if is_traced else as_recorded():
             done = get_store(request.project).append(
-                stream,
+                _writable(stream),
                 [_event(event, at) for at, event in enumerate(body.events)],
                 expected_version=_expected(body.expected_version),
             )
         document = {"stream": done.stream, "version": done.version, "ids": done.ids}
         return answer(document, status=201 if done.is_new else 200)
+
+
+def _writable(stream: str) -> str:
+    """Return the name of a stream that programs may append to.
+
+    Raises:
+        PayloadRefused: the journal itself writes it, to show it to outsiders.
+    """
+    if is_evidence(stream):
+        raise PayloadRefused(
+            what=f"an append to {stream[:80]!r}",
+            reason="only the journal itself writes what it shows to outsiders",
+            way_out="use a stream of another category; incidents have addresses of their own",
+        )
+    return stream
 
 
 def _event(given: NewEvent, at: int) -> EventData:

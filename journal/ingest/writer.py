@@ -24,6 +24,7 @@ from journal.domain import codec
 from journal.domain.agent_run import Started
 from journal.domain.catalog import catalog
 from journal.domain.event import Cause, EventData, Metadata
+from journal.domain.own import is_evidence
 from journal.domain.stream import stream_name
 from journal.errors import ImportRefused, PayloadRefused, WrongExpectedVersion
 from journal.ingest.draft import EventDraft, Link, Opaque, RecordedRun, Ref, RunDraft
@@ -102,9 +103,12 @@ def write_recorded(recorded: RecordedRun, *, store: EventStore) -> Written:
     """Append what the journal does not have of an exported stream; its events keep their ids and bytes.
 
     Raises:
-        ImportRefused: an event of it cannot be kept; nothing of the stream was added.
+        ImportRefused: an event of it cannot be kept, or the stream is one that only the journal itself writes; nothing
+            of the stream was added.
         EventIdReused: the journal has an event of the same id with other content.
     """
+    if is_evidence(recorded.stream):
+        raise ImportRefused(f"only the journal itself writes {recorded.stream[:80]!r}: it is shown to outsiders")
     for attempt in stamina.retry_context(on=WrongExpectedVersion, attempts=8, timeout=30.0):
         with attempt:
             known = store.versions_of(recorded.stream)

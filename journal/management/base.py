@@ -63,9 +63,16 @@ class Command(BaseCommand):
 
 
 def moment(text: str) -> datetime:
-    """Return an ISO 8601 moment; one without a zone is UTC."""
+    """Return an ISO 8601 moment in UTC, which one without a zone is in already.
+
+    Raises:
+        ValueError: it is none; argparse then says so.
+    """
     at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is past the calendar") from error
 
 
 def operator() -> str:

@@ -8,11 +8,12 @@ log instead.
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from pathlib import Path
+from typing import Final
 
 from journal.domain.note import Checkpoint, NoteRefused, parse_checkpoint, split_note
+from journal.runtime import private_file
+from journal.runtime.in_use import InUse
 
 
 class Heads:
@@ -38,12 +39,7 @@ class Heads:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(parse_checkpoint(split_note(note)[0]).origin)
-        candidate = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        with candidate.open("w") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
-        candidate.replace(path)
+        private_file.replace(path, note.encode())
 
     def _path(self, origin: str) -> Path:
         if self._folder is None:
@@ -51,15 +47,7 @@ class Heads:
         return self._folder / f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}.checkpoint"
 
 
-_in_use = Heads(None)
-
-
-def use(heads: Heads) -> None:
-    """Say where this installation keeps its heads."""
-    global _in_use  # noqa: PLW0603 - set once, as the app is loaded
-    _in_use = heads
-
-
-def in_use() -> Heads:
-    """Return where this installation keeps its heads."""
-    return _in_use
+_known: Final = InUse("journal", Heads(None))
+use = _known.use
+in_use = _known.in_use
+"""Where this installation keeps its heads."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import os
 import secrets
 from pathlib import Path
 from typing import Final
@@ -20,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from journal.domain.note import Kind, NoteRefused, Signer, Verifier, parse_vkey
 from journal.errors import ConfigurationRefused, Refused
+from journal.runtime import private_file
+from journal.runtime.in_use import InUse
 
 PREFIX: Final = "PRIVATE+KEY+"
 VARIABLE: Final = "NAGARE_SIGNING_KEY"
@@ -75,14 +75,15 @@ class KeyPlace:
             )
         before = self.keyring()
         former = "".join(f"{known.vkey}\n" for known in before.verifiers)
-        _replace(self._former, former)  # first: a crash between the two leaves the old key listed twice, and in use
-        _replace(self._file, made_line(before.current.name) + "\n")
+        # First, so that a crash between the two leaves the old key listed twice, and in use.
+        private_file.replace(self._former, former.encode())
+        private_file.replace(self._file, f"{made_line(before.current.name)}\n".encode())
         return before, self.keyring()
 
     def _kept(self) -> str:
         try:
             if not self._file.exists():
-                _place(self._file, made_line(f"{self._host}/{secrets.token_hex(4)}") + "\n")
+                private_file.place(self._file, f"{made_line(f'{self._host}/{secrets.token_hex(4)}')}\n".encode())
             return self._file.read_text().strip()
         except OSError as error:
             raise _refused(f"is not set, and no key can be kept in {self._file}: {error.strerror}") from error
@@ -132,39 +133,7 @@ def _refused(reason: str) -> ConfigurationRefused:
     return ConfigurationRefused(variable=VARIABLE, reason=reason)
 
 
-def _place(path: Path, text: str) -> None:
-    """Write a file that did not exist; of several processes that try, one wins and all read the same."""
-    candidate = _candidate(path, text)
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(candidate)
-    candidate.unlink()
-
-
-def _replace(path: Path, text: str) -> None:
-    _candidate(path, text).replace(path)
-
-
-def _candidate(path: Path, text: str) -> Path:
-    candidate = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return candidate
-
-
-_place_in_use: KeyPlace | None = None
-
-
-def use(place: KeyPlace) -> None:
-    """Say where the key of this installation is."""
-    global _place_in_use  # noqa: PLW0603 - set once, as the app is loaded
-    _place_in_use = place
-
-
-def in_use() -> KeyPlace:
-    """Return where the key of this installation is."""
-    if _place_in_use is None:
-        raise RuntimeError("the journal app was not loaded")
-    return _place_in_use
+_known: Final = InUse[KeyPlace]("journal")
+use = _known.use
+in_use = _known.in_use
+"""Where the key of this installation is."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +29,7 @@ from journal.store import get_store
 from journal.testing.aggregates import given as having
 from tests.access import recorder, told  # noqa: F401 - the first is a fixture
 from tests.api import program
-from tests.builders import event, started
+from tests.builders import event, identity, started
 
 AWARE = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\u202e"
@@ -415,6 +417,26 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     """Run `nagare incident` and return the JSON that it prints."""
     call_command("incident", *arguments, "--json")
     return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("stream", ["incident-1", "audit-default", "log-default"])
+def test_nobody_writes_evidence_by_the_way_of_runs(run: str, stream: str, tmp_path: Path) -> None:
+    """Neither over HTTP nor from a file, whatever they may otherwise."""
+    data = {"title": "Forged", "awareAt": "2026-11-29T09:00:00Z"}
+    api = program("admin", "ingest")
+    api.post(
+        f"/streams/{stream}/events", {"expected_version": "any", "events": [{"type": "incident.opened", "data": data}]}
+    )
+    assert api.status == 422
+    line = {"position": 1, "project": "default", "stream": stream, "version": 1, "id": identity("forged"), "schema": 1,
+            "type": "incident.opened", "data": data, "metadata": {}, "occurred_at": "2026-11-29T09:00:00Z",
+            "recorded_at": "2026-11-29T09:00:00Z"}  # fmt: skip
+    file = tmp_path / "forged.jsonl"
+    file.write_text(json.dumps(line) + "\n")
+    with pytest.raises(CommandError):
+        call_command("import", str(file), stdout=io.StringIO())
+    assert get_store().stream_version(stream) == 0
+    assert incidents.listing("default") == []
 
 
 def test_the_command_does_the_same(run: str, capsys: pytest.CaptureFixture[str]) -> None:

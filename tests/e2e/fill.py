@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import django
@@ -23,6 +23,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
+from audits import incidents  # noqa: E402
 from explorer import embeds, whatifs  # noqa: E402
 from explorer.models import EventLine, RunMap, RunSummary  # noqa: E402
 from explorer.run_map import grown  # noqa: E402
@@ -80,7 +81,8 @@ def main() -> None:
     streams = {file["path"]: run["stream"] for file in result["files"] for run in file["runs"]}
     found = {"sessions": sessions, "report": report.id, "hostile_report": hostile.id, "hostile_runs": streams}
     edited = STORIES["edit-unread"].streams[0]
-    json.dump({**found, **_embed(edited), "what_if": _what_if(edited), **_judged("default")}, sys.stdout)
+    more = {"what_if": _what_if(edited), "incident": _incident("default")}
+    json.dump({**found, **_embed(edited), **more, **_judged("default")}, sys.stdout)
 
 
 def _session(name: str, role: Role, project: str) -> str:
@@ -101,6 +103,24 @@ def _embed(stream: str) -> dict[str, str]:
     kept, revoked = (embeds.make_link("default", stream, user_id=user_id, days=30, now=now) for _ in range(2))
     embeds.revoke_link("default", revoked.pk, now=now)
     return {"embedded": f"/embed/{embeds.token_of(kept)}/", "revoked": f"/embed/{embeds.token_of(revoked)}/"}
+
+
+def _incident(project: str) -> str:
+    """Open an incident with a step that is late, one that is done and runs that are held; return its address."""
+    run, by, now = STORIES["poisoned-rates"].streams[0], "admin", datetime.now(UTC)
+    ident = incidents.open_incident(
+        project,
+        title="Refunds worked out with a poisoned rate",
+        noticed="A customer wrote that the refund was too high.",
+        aware_at=now - timedelta(hours=50),
+        concerns=[run, f"{run}@11"],
+        clocks=["ai-act-73-serious", "dora-major", "gdpr-breach"],
+        hold=True,
+        by=by,
+    )
+    done = now - timedelta(hours=47)
+    incidents.do(project, ident, clock="dora-major", step="classified", done_at=done, account="major", by=by)
+    return f"/incidents/{ident}/"
 
 
 def _judged(project: str) -> dict[str, str]:

@@ -43,6 +43,8 @@ class Site:
     """The same of a link that shows nothing any more."""
     what_if: str
     """The address of a what-if that everybody in the project may open."""
+    incident: str
+    """The address of an open incident, of which a step is late."""
     regraded: str
     """The address of a re-grade that is done, by the second version of a rule."""
     matched_none: str

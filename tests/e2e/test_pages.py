@@ -33,7 +33,7 @@ NARROWEST: Final = 320
 """CSS pixels: 1,280 at a zoom of 400 %, which WCAG 1.4.10 asks for."""
 
 ELEMENTS: Final = 1_500
-API_ELEMENTS: Final = 3_200
+API_ELEMENTS: Final = 4_200
 """Every address stands on the one page, with all its fields, so that a browser's own search finds them."""
 
 LINEAGE_ELEMENTS: Final = 4_200
@@ -84,6 +84,8 @@ PAGES: Final = {
     "run, running": Visited(path=LIVE),
     "run, lineage of an event": Visited(path=f"{RUN}events/23/lineage/", elements=LINEAGE_ELEMENTS),
     "run, what rests on an event": Visited(path=f"{RATES}events/11/reach/"),
+    "what rests on several events": Visited(path=f"/reach/?of={RATES[6:-1]}@11&of={COMPLAINT[6:-1]}@4"),
+    "what rests on several events, which": Visited(path="/reach/?of=nothing"),
     "run, walk to the input": Visited(path=f"{COMPLAINT}events/14/walk/"),
     "run, notes": Visited(path=f"{COMPLAINT}notes/?v=14"),
     "run, hand-off": Visited(path=PARENT),
@@ -119,6 +121,13 @@ PAGES: Final = {
     "access log, not understood": Visited(path="/access/?since=yesterday", person="admin", status=400),
     "audits, check a report": Visited(path="/audits/verify/"),
     "run, as it was sealed": Visited(path=f"{RUN}intact/"),
+    "duties": Visited(path="/duties/"),
+    "duties, of one regime, to a viewer": Visited(path="/duties/?regime=ai-act&role=deployer", person="viewer"),
+    "log inventory": Visited(path="/duties/inventory/", person="admin"),
+    "incidents": Visited(path="/incidents/", person="admin"),
+    "incident": Visited(path="{incident}", person="admin"),
+    "incident, to a viewer": Visited(path="{incident}", person="viewer"),
+    "incident, new": Visited(path="/incidents/new/?run=agent_run-1@2", person="admin"),
     "import": Visited(path="/import/"),
     "import report": Visited(path="/import/{report}/"),
     "settings": Visited(path="/settings/"),
@@ -152,6 +161,7 @@ def visited(wanted: Visited, browser: Browser, site: Site) -> Iterator[Page]:
     context = browser.new_context(base_url=site.url, viewport=SIZES[0], reduced_motion="reduce")
     page = signed_in(context, site, ear, wanted.person)
     found = {"report": site.report, "embedded": site.embedded, "revoked": site.revoked, "what_if": site.what_if}
+    found["incident"] = site.incident
     found |= {"regraded": site.regraded, "matched_none": site.matched_none, "bisected": site.bisected}
     response = page.goto(wanted.path.format(run=STORIES["edit-unread"].streams[0], **found))
     assert response is not None

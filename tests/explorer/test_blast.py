@@ -387,8 +387,13 @@ def test_the_page_of_several_adds_and_leaves_out_events(reader: Client) -> None:
 
 @pytest.mark.usefixtures("feed")
 def test_several_are_exported_and_asked_for_by_command(reader: Client, capsys: pytest.CaptureFixture[str]) -> None:
-    """With the events that were asked about in the first line."""
-    lines = reader.get("/reach/jsonl/?of=agent_run-a@2&of=agent_run-b@2").getvalue().splitlines()
+    """With the events that were asked about in the first line; a file is for those who may export."""
+    address = "/reach/jsonl/?of=agent_run-a@2&of=agent_run-b@2"
+    assert reader.get(address).status_code == 403
+    add_user("ann", role=Role.ENGINEER, project="default", password="a stream finds its way")
+    client = Client()
+    client.login(username="ann", password="a stream finds its way")
+    lines = b"".join(client.get(address)).splitlines()
     assert [one["stream"] for one in json.loads(lines[0])["origins"]] == ["agent_run-a", "agent_run-b"]
     call_command("reach", identity("rate"), identity("ticket"), "--json")
     told_by_command = json.loads(capsys.readouterr().out)

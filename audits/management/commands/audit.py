@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from journal.access.projects import ensure_project
 from journal.errors import Refused
 from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, moment, wrong_usage
+from journal.runtime import private_file
 
 KINDS = (".pdf", ".zip")
 
@@ -35,8 +35,8 @@ class Command(Base):
         who = parser.add_mutually_exclusive_group(required=True)
         who.add_argument("--subject", metavar="ID", help="the person or thing that events name")
         who.add_argument("--correlation", metavar="ID", help="the conversation")
-        parser.add_argument("--from", dest="since", metavar="T", type=_moment, help="ISO 8601, included")
-        parser.add_argument("--to", "--until", dest="until", metavar="T", type=_moment, help="ISO 8601, included")
+        parser.add_argument("--from", dest="since", metavar="T", type=moment, help="ISO 8601, included")
+        parser.add_argument("--to", "--until", dest="until", metavar="T", type=moment, help="ISO 8601, included")
         parser.add_argument("--agent", metavar="A", help="only runs of this agent")
         parser.add_argument("--tool", metavar="NAME", help="only what this tool was asked and gave back")
         parser.add_argument(
@@ -102,15 +102,7 @@ def _read(path: Path | None) -> str | None:
 
 def _write(path: Path, content: bytes) -> None:
     """Write the whole file or none of it."""
-    candidate = path.with_name(f".{path.name}.part")
     try:
-        candidate.write_bytes(content)
-        candidate.replace(path)
+        private_file.replace(path, content, mode=private_file.AS_USUAL)
     except OSError as error:
-        candidate.unlink(missing_ok=True)
         raise Refused(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _moment(text: str) -> datetime:
-    """Return a time in UTC; ValueError makes argparse say that it is none."""
-    return moment(text).astimezone(UTC)

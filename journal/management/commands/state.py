@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -13,7 +13,7 @@ from journal.domain.moment import Occurred, occurred_by
 from journal.domain.text import amount
 from journal.exports.documents import state_document
 from journal.management.base import Command as Base
-from journal.management.base import add_stream_argument, store_of, wrong_usage
+from journal.management.base import add_stream_argument, moment, store_of, wrong_usage
 
 
 class Command(Base):
@@ -56,16 +56,15 @@ class Command(Base):
 
 
 def _moment(text: str) -> datetime:
-    """Read an ISO time; one without a zone is UTC.
+    """Read a time.
 
     Raises:
         CommandError: it is none.
     """
     try:
-        found = datetime.fromisoformat(text)
+        return moment(text)
     except ValueError:
         raise wrong_usage(f"--at {text!r} is no time; write it as 2026-11-22T18:55:03Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _told(found: Occurred, asked: str) -> dict[str, Any]:

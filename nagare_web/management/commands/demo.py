@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from journal.access import Role, add_user
 from journal.management.base import Command as Base
-from journal.management.base import add_project_argument, store_of
+from journal.management.base import add_project_argument, moment, store_of
 from journal.runtime import sealer
 from journal.runtime.projection import catch_up_all
 from nagare_web.demo.fill import SEED, Filled, fill
@@ -51,7 +51,7 @@ class Command(Base):
             metavar="N",
             help="ordinary runs beside the stories (default: %(default)s)",
         )
-        parser.add_argument("--until", type=_moment, metavar="T", help="the present the runs lead up to (default: now)")
+        parser.add_argument("--until", type=moment, metavar="T", help="the present the runs lead up to (default: now)")
 
     def run(self, **options: Any) -> None:
         """Refuse what cannot work, then migrate, fill, make the user, and say how to get in."""
@@ -107,12 +107,6 @@ def new_password(project: str) -> str:
         user.set_password(password)
         user.save(update_fields=["password"])
     return password
-
-
-def _moment(text: str) -> datetime:
-    """Return a time with its zone; ValueError makes argparse say that it is none."""
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _said(filled: Filled, project: str) -> str:
