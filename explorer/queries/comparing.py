@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from explorer import figures
 from explorer.models import EventLine, RunSummary
+from explorer.queries.run_lines import parts_of
 from explorer.queries.run_steps import run_of
 from explorer.state_changes import ChangeRow, change_rows, counted
-from explorer.queries.run_lines import parts_of
 from explorer.verdicts import Verdicts, verdicts_of
 from journal.domain.align import Pair
 from journal.domain.comparing import TOTALS, Comparison, Step, less
