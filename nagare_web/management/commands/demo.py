@@ -71,8 +71,8 @@ class Command(Base):
         )
         catch_up_all()
         sealer.catch_up()
-        if not filled.was_full:
-            _ask_for_verdicts(options["project"])
+        if options["serve"] and not filled.was_full:
+            ask_for_verdicts(options["project"])
         self.stderr.write(_said(filled, options["project"]))
         address, password = f"http://{HOST}:{options['port']}/", new_password(options["project"])
         if options["json"]:
@@ -100,7 +100,8 @@ class Announcing(serve.Command):
         super()._say("\n".join(self._lines))
 
 
-def _ask_for_verdicts(project: str) -> None:
+def ask_for_verdicts(project: str) -> None:
+    """Write the re-grades of `GRADED`: the dashboard's worker takes them once it is there."""
     for rule in GRADED:
         job = regrade.submit(project=project, rule=rule)
         wake(job.id, kind=job.kind)
