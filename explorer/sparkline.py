@@ -85,5 +85,5 @@ def _cross(x: float) -> str:
 
 
 def _flag(x: float) -> str:
-    """Return a triangle on a stem. It is drawn with a line like all that has colour, so it is filled by a second one."""
+    """Return a triangle on a stem. It is drawn with a line, as all that has colour, so a second one fills it."""
     return f"M{x - 2.6:g} 1.2h5.2l-2.6 3.6zM{x - 1:g} 2.2h2M{x:g} 2V{_BASE}"

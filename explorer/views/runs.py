@@ -122,7 +122,10 @@ def complete(request: RunsRequest) -> HttpResponse:
 def _nothing_yet(request: RunsRequest, context: dict[str, Any]) -> HttpResponse:
     """Show how to begin; or that the list is being built, where the journal holds events that it does not show yet."""
     if not queries.has_events(request.project.slug):
-        ways = {"otel_command": _OTEL.format(request.build_absolute_uri("/").rstrip("/")).strip(), "record_code": _RECORD.strip()}
+        ways = {
+            "otel_command": _OTEL.format(request.build_absolute_uri("/").rstrip("/")).strip(),
+            "record_code": _RECORD.strip(),
+        }
         return render(request, "explorer/runs/first.html", {**context, **drop_context(request), **ways})
     if request.htmx:
         return HttpResponse(status=204)

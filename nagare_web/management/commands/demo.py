@@ -12,8 +12,9 @@ from django.core.management.base import CommandError, CommandParser
 from journal.access import Role, add_user
 from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, moment, store_of
-from journal.runtime import sealer
+from journal.runtime import regrade, sealer
 from journal.runtime.projection import catch_up_all
+from journal.tasks import wake
 from nagare_web.demo.fill import SEED, Filled, fill
 from nagare_web.demo.plan import ORDINARY
 from nagare_web.demo.stories import STORIES
@@ -22,6 +23,8 @@ from nagare_web.management.commands import serve
 USER: Final = "demo"
 HOST: Final = "127.0.0.1"
 WRONG_USAGE: Final = 2
+GRADED: Final = ("edit-after-reading", "no-failure-loop", "no-loop", "cost-budget")
+"""Rules put to all of the runs, by whatever worker the dashboard has, so that its list says which ones need a look."""
 
 
 class Command(Base):
@@ -68,6 +71,8 @@ class Command(Base):
         )
         catch_up_all()
         sealer.catch_up()
+        if options["serve"] and not filled.was_full:
+            ask_for_verdicts(options["project"])
         self.stderr.write(_said(filled, options["project"]))
         address, password = f"http://{HOST}:{options['port']}/", new_password(options["project"])
         if options["json"]:
@@ -94,6 +99,13 @@ class Announcing(serve.Command):
     def announcement(self, ready: str) -> str:
         """Return how to get in."""
         return "\n".join(self._lines)
+
+
+def ask_for_verdicts(project: str) -> None:
+    """Write the re-grades of `GRADED`: the dashboard's worker takes them once it is there."""
+    for rule in GRADED:
+        job = regrade.submit(project=project, rule=rule)
+        wake(job.id, kind=job.kind)
 
 
 def new_password(project: str) -> str:

@@ -42,10 +42,10 @@ def test_the_newest_events_are_rows_that_lead_to_their_event(reader: Client) -> 
     put(event(started()), event(reasoned(path="a.py")), event(failed()))
     html = page(reader, "/live/")
     assert [row.split(" ", 2)[-1] for row in rows(html)] != []
-    assert [row[row.index("agent_run-7") :] for row in rows(html)] == [
-        "agent_run-7 1 Run started, coder on orion-3",
-        "agent_run-7 2 Call read_file a.py",
-        "agent_run-7 3 read_file failed: no such file",
+    assert [row[row.index("coder 7") :] for row in rows(html)] == [
+        "coder 7 1 Run started, coder on orion-3",
+        "coder 7 2 Call read_file a.py",
+        "coder 7 3 read_file failed: no such file",
     ]
     assert "/runs/agent_run-7/?v=3" in links(html)
 
@@ -100,7 +100,7 @@ def test_a_query_narrows_the_rows(reader: Client) -> None:
     put(event(started(agent="writer")), event(reasoned("mail", to="y")), stream="agent_run-8")
     assert len(rows(page(reader, "/live/?q=tool:sql"))) == 2
     assert len(rows(page(reader, "/live/?q=failed"))) == 1
-    assert [row.split()[2] for row in rows(page(reader, "/live/?q=agent:WRIT*"))] == ["1", "2"]
+    assert [row.split()[3] for row in rows(page(reader, "/live/?q=agent:WRIT*"))] == ["1", "2"]
     assert len(rows(page(reader, "/live/?q=-agent:writer+tool:sql,mail"))) == 2
     catch_up_all()
     assert len(rows(page(reader, "/live/?q=agent:writer"))) == 2

@@ -14,9 +14,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from explorer.models import RunSummary
-from journal.access import Role, role_in
+from journal.access import Role, add_project, role_in
+from journal.models import Job
 from journal.store import get_store
 from nagare_web.demo import STORIES
+from nagare_web.management.commands.demo import GRADED, ask_for_verdicts
 from tests.databases import around_tests
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.xdist_group("demo")]
@@ -47,6 +49,15 @@ def test_it_fills_the_journal_and_the_list_of_runs(filled: str) -> None:
     assert RunSummary.objects.count() > RUNS_OF_STORIES
     assert set(RunSummary.objects.values_list("synthetic", flat=True)) == {True}
     assert RunSummary.objects.get(stream=STORIES["edit-unread"].streams[0]).events == 200
+
+
+def test_the_first_dashboard_is_asked_what_rules_say() -> None:
+    """A job for each of the rules, over every run there is."""
+    add_project("graded")
+    ask_for_verdicts("graded")
+    jobs = Job.objects.filter(project="graded", kind="regrade")
+    assert sorted(job.arguments["rule"] for job in jobs) == sorted(GRADED)
+    assert {job.arguments["query"] for job in jobs} == {""}
 
 
 def test_it_prints_how_to_get_in(filled: str) -> None:
