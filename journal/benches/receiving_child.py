@@ -23,7 +23,7 @@ _SPANS: Final = 100
 _REQUESTS: Final = 40
 """Of the floor, and of each client; many clients share so many times `_BUSY`."""
 
-_BUSY: Final = 8
+_BUSY: Final = 4
 _BUSY_STATUS: Final = 503
 _MEGABYTE: Final = 2**20
 
