@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Add the table of names, which its projection fills; where that has not come to, the journal itself is read."""
 
-    dependencies = [("journal", "0100_log")]
+    dependencies = [("journal", "0110_withdrawn")]
     operations = [
         migrations.CreateModel(
             name="NameRow",
