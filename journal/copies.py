@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from journal.ingest import load_formats
 from journal.ingest.writer import stream_of
-from journal.models import CauseRow, Dispatch, GradeRow, Job, ParkedEvent, Snapshot, SpanRecord
+from journal.models import CauseRow, Dispatch, GradeRow, Job, NameRow, ParkedEvent, Snapshot, SpanRecord
 from journal.runtime import withdrawal_jobs
 from journal.runtime.copies import Gone, holds_copies
 
@@ -48,6 +48,17 @@ class Links:
     def clear(self, gone: Gone) -> int:
         """Delete what the events named, in every generation."""
         return deleted(CauseRow.objects.filter(project=gone.project), "effect", gone.event_ids)
+
+
+@holds_copies
+class Names:
+    """Subjects and correlation ids, by which the journal is asked."""
+
+    name = "names"
+
+    def clear(self, gone: Gone) -> int:
+        """Delete what the events named, in every generation."""
+        return deleted(NameRow.objects.filter(project=gone.project), "event_id", gone.event_ids)
 
 
 @holds_copies
