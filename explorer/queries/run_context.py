@@ -34,7 +34,7 @@ BACK: Final = 200
 AHEAD: Final = 60
 """Events after the cursor among which the next call is looked for."""
 
-_PAGE: Final = 40
+_PAGE: Final = 36
 _TEXT: Final = 4_000
 _ALL_TEXT: Final = 20_000
 _DROPPED: Final = 60

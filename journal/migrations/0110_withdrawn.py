@@ -83,12 +83,16 @@ _MICROSOFT_MARK = f"""
                 = LOWER(CONVERT(varchar(64), HASHBYTES('SHA2_256', o.COLUMN), 2))
             AND EXISTS (SELECT 1 FROM journal_event a WHERE a.project = o.project AND a.type IN {_ORDERS}
                 AND a.event_id = CONVERT(nvarchar(36), CONVERT(varchar(36), SUBSTRING(n.COLUMN, {_ACT}, 36))))"""
+MICROSOFT_WRONG = f"""SELECT 1 FROM inserted n LEFT JOIN deleted o ON {_same("o", "n", "=")}
+        WHERE o.position IS NULL OR SUBSTRING(o.data, 1, {_LENGTH}) = 0x{_HEX} OR NOT ({_both(_MICROSOFT_MARK)})"""
+MICROSOFT_WRITE = (
+    "UPDATE e SET data = n.data, metadata = n.metadata FROM journal_event e JOIN inserted n ON n.position = e.position"
+)
 _MICROSOFT = f"""CREATE TRIGGER journal_event_no_update ON journal_event INSTEAD OF UPDATE AS
 BEGIN
-    IF EXISTS (SELECT 1 FROM inserted n LEFT JOIN deleted o ON {_same("o", "n", "=")}
-        WHERE o.position IS NULL OR SUBSTRING(o.data, 1, {_LENGTH}) = 0x{_HEX} OR NOT ({_both(_MICROSOFT_MARK)}))
+    IF EXISTS ({MICROSOFT_WRONG})
         THROW 51000, '{_CHANGED}', 1;
-    UPDATE e SET data = n.data, metadata = n.metadata FROM journal_event e JOIN inserted n ON n.position = e.position;
+    {MICROSOFT_WRITE};
 END
 """
 
