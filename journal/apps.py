@@ -38,7 +38,7 @@ class JournalConfig(AppConfig):
         witnesses.use(settings.WITNESSES)
         redacting.use(redacting.Redaction(settings.SECRET_KEY))
         last.use(
-            lambda project, stream, events: redacting.in_use().events(project, stream, events),
+            lambda project, stream, events, using: redacting.in_use().events(project, stream, events, using=using),
             lambda project, stored, again: redacting.in_use().alike(project, stored, again),
         )
         recording.use(recording.Recorder(is_on=settings.RECORD_ACCESS, has_thread=True))

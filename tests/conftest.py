@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db.backends.base.operations import BaseDatabaseOperations
+from django.db import DEFAULT_DB_ALIAS
 from hypothesis import HealthCheck, settings
 
 from journal.domain.redaction import Redactor
@@ -83,13 +84,13 @@ class _RulesOfThisProcess(redacting.Redaction):
         super().__init__("a key of the tests")
         self.saved: set[str] = set()
 
-    def redactor(self, project: str) -> Redactor:
+    def redactor(self, project: str, *, using: str = DEFAULT_DB_ALIAS) -> Redactor:
         """Return what replaces by the default rules, or by those that were saved."""
-        return super().redactor(project) if project in self.saved else self._default(project)
+        return super().redactor(project, using=using) if project in self.saved else self._default(project)
 
-    def rules(self, project: str) -> RulesSaved:
+    def rules(self, project: str, *, using: str = DEFAULT_DB_ALIAS) -> RulesSaved:
         """Return the default rules, or those that were saved."""
-        return super().rules(project) if project in self.saved else RulesSaved()
+        return super().rules(project, using=using) if project in self.saved else RulesSaved()
 
     def forget(self, project: str | None = None) -> None:
         """Take note of a project whose rules were saved; of none, begin anew."""

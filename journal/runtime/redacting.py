@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import re2
+from django.db import DEFAULT_DB_ALIAS
 
 from journal.domain import codec
 from journal.domain.catalog import catalog
@@ -104,23 +105,26 @@ class Redaction:
     def __init__(self, secret_key: str) -> None:
         self._secret_key = secret_key.encode()
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, int, Redactor]] = {}
+        self._known: dict[tuple[str, str], tuple[float, int, Redactor]] = {}
 
-    def redactor(self, project: str) -> Redactor:
-        """Return what replaces in a project, by rules that are at most a few seconds old."""
-        known = self._known.get(project)
+    def redactor(self, project: str, *, using: str = DEFAULT_DB_ALIAS) -> Redactor:
+        """Return what replaces in a project, by rules that are at most a few seconds old.
+
+        They stand in the project's journal, in the database that is written to.
+        """
+        known = self._known.get((using, project))
         if known is not None and time.monotonic() - known[0] < READ_AGAIN_S:
             return known[2]
-        version = get_store(project).stream_version(STREAM)
+        version = get_store(project, using=using).stream_version(STREAM)
         is_same = known is not None and known[1] == version
-        redactor = known[2] if known is not None and is_same else self.by(project, self.rules(project))
+        redactor = known[2] if known is not None and is_same else self.by(project, self.rules(project, using=using))
         with self._lock:
-            self._known[project] = (time.monotonic(), version, redactor)
+            self._known[using, project] = (time.monotonic(), version, redactor)
         return redactor
 
-    def rules(self, project: str) -> RulesSaved:
+    def rules(self, project: str, *, using: str = DEFAULT_DB_ALIAS) -> RulesSaved:
         """Return a project's rules from its journal."""
-        return current(project).saved
+        return current(project, using=using).saved
 
     def by(self, project: str, rules: RulesSaved) -> Redactor:
         """Return what replaces by given rules. A saved pattern that RE2 takes no more is left out."""
@@ -139,17 +143,18 @@ class Redaction:
     def forget(self, project: str | None = None) -> None:
         """Read rules again at the next look: a project's, or all."""
         with self._lock:
-            if project is None:
-                self._known.clear()
-            else:
-                self._known.pop(project, None)
+            for using, of in list(self._known):
+                if project in (None, of):
+                    del self._known[using, of]
 
-    def events(self, project: str, stream: str, events: Sequence[EventData]) -> Sequence[EventData]:
+    def events(
+        self, project: str, stream: str, events: Sequence[EventData], *, using: str = DEFAULT_DB_ALIAS
+    ) -> Sequence[EventData]:
         """Return events as they are kept: with placeholders, and in the metadata how many of each kind.
 
         In the journal's own streams, whose texts programs read again, only secrets are looked for.
         """
-        redactor = self.redactor(project)
+        redactor = self.redactor(project, using=using)
         is_work = is_own(stream) and category(stream) != NOTES
         texts = (text for event in events for text in (event.data, event.metadata))
         if redactor.lets_through(texts, only_secrets=is_work):
@@ -191,9 +196,9 @@ def _kept(redactor: Redactor, event: EventData, *, only_secrets: bool) -> EventD
 # --- Rules ------------------------------------------------------------------------------------------------------------
 
 
-def current(project: str) -> Current:
+def current(project: str, *, using: str = DEFAULT_DB_ALIAS) -> Current:
     """Return a project's rules."""
-    store = get_store(project)
+    store = get_store(project, using=using)
     version = store.stream_version(STREAM)
     for event in store.read_stream(STREAM, after=max(version - 1, 0), until=version) if version else ():
         saved = catalog.decode(event)

@@ -9,15 +9,15 @@ from collections.abc import Callable, Sequence
 
 from journal.domain.event import EventData
 
-Replace = Callable[[str, str, Sequence[EventData]], Sequence[EventData]]
-"""Project, stream and events to the events that are kept."""
+Replace = Callable[[str, str, Sequence[EventData], str], Sequence[EventData]]
+"""Project, stream, events and the database's alias to the events that are kept."""
 
 Alike = Callable[[str, bytes, bytes], bool]
 """Project, what is stored and what came again: whether they differ by nothing but what was replaced."""
 
 
-def _as_they_are(project: str, stream: str, events: Sequence[EventData]) -> Sequence[EventData]:
-    del project, stream
+def _as_they_are(project: str, stream: str, events: Sequence[EventData], using: str) -> Sequence[EventData]:
+    del project, stream, using
     return events
 
 
@@ -43,6 +43,6 @@ def is_alike(project: str, stored: bytes, again: bytes) -> bool:
     return stored == again or _alike(project, stored, again)
 
 
-def replaced(project: str, stream: str, events: Sequence[EventData]) -> Sequence[EventData]:
-    """Return the events as they are to be kept."""
-    return _replace(project, stream, events)
+def replaced(project: str, stream: str, events: Sequence[EventData], *, using: str) -> Sequence[EventData]:
+    """Return the events as they are to be kept in a database."""
+    return _replace(project, stream, events, using)

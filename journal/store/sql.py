@@ -117,7 +117,7 @@ class SqlStore:
         if self._project is None:
             raise TypeError("a store over all projects only reads; get_store(project) gives one that appends")
         now = self._clock()
-        ready = redacting.replaced(self._project, stream, checks.admitted(stream, events, now))
+        ready = redacting.replaced(self._project, stream, checks.admitted(stream, events, now), using=self._using)
         batch = Batch(
             stream=stream,
             events=ready,
