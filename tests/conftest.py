@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db import DEFAULT_DB_ALIAS
+from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import HealthCheck, settings
 
 from journal.domain.redaction import Redactor
@@ -98,9 +98,9 @@ class _RulesOfThisProcess(redacting.Redaction):
         self.saved = self.saved | {project} if project else set()
 
     def _default(self, project: str) -> Redactor:
-        if project not in self._known:
-            self._known[project] = (float("-inf"), 0, self.by(project, RulesSaved()))
-        return self._known[project][2]
+        if (DEFAULT_DB_ALIAS, project) not in self._known:
+            self._known[DEFAULT_DB_ALIAS, project] = (float("-inf"), 0, self.by(project, RulesSaved()))
+        return self._known[DEFAULT_DB_ALIAS, project][2]
 
 
 @pytest.fixture(scope="session", autouse=True)
