@@ -25,6 +25,7 @@ from journal.domain.judging import Recorded
 from journal.domain.rule import SavedRule
 from journal.domain.run_state import CODE_VERSION
 from journal.domain.suspect import Suspect
+from journal.runtime import saved_rules
 from journal.runtime.suspecting import judged
 from journal.store import get_store
 
@@ -395,7 +396,7 @@ def _checked(outcome: Outcome) -> str:
 
 def _overview(project: str, ask: Ask, until: int) -> Overview:
     """Put every rule to the run. Rules are asked about all events: a range does not matter to one that remembers."""
-    with rule_choice.every_rule(project) as rules:
+    with saved_rules.every(project) as rules:
         all_said = judged(ask.stream, get_store(project).read_stream(ask.stream, until=until), rules)
     titles = {rule.name: rule.title for rule in rules}
     lines = [

@@ -10,8 +10,10 @@ import msgspec
 from journal.domain.event import RecordedEvent
 from journal.domain.invariant import Call, Fails, Invariant, Judgement, Lookup, no_lookup
 from journal.domain.suspect import Charge, Course, Suspect, suspect
+from journal.errors import StreamNotFound
 from journal.runtime.grader import Found, Grader
 from journal.runtime.grading import graded
+from journal.store import EventStore
 
 NO_WITNESSES: Final = frozenset(("budgets",))
 """Themes left out: a budget fails where it is used up, whatever went wrong before."""
@@ -47,6 +49,17 @@ def judged(
     found = graded(stream, _along(course, events), graders, lookup=lookup)
     charges = {each.rule.name: each.charges for each in graders if each.charges and each.rule.theme not in NO_WITNESSES}
     return Judged(found=found, suspect=suspect(course.decisions, charges) if charges else None)
+
+
+def judge_stream(store: EventStore, stream: str, rules: Sequence[Invariant], *, lookup: Lookup = no_lookup) -> Judged:
+    """Return what every rule says of a run of the journal, and which decision they suspect.
+
+    Raises:
+        StreamNotFound: the stream has no events.
+    """
+    if not store.stream_version(stream):
+        raise StreamNotFound(stream=stream, project=store.project)
+    return judged(stream, store.read_stream(stream), rules, lookup=lookup)
 
 
 def _along(course: Course, events: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:

@@ -6,12 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from explorer.queries import rule_choice
 from journal.access import Role
 from journal.domain import agent_run as run
 from journal.domain import invariant as invariants
 from journal.domain.invariant import HOLDS, Context, Fails, Invariant, Verdict
 from journal.domain.run_state import CODE_VERSION
+from journal.runtime import saved_rules
 from journal.runtime.suspecting import judged
 from journal.store import get_store
 from tests import builders
@@ -144,7 +144,7 @@ def test_every_rule_together_names_the_decision_to_look_at_first(monkeypatch: py
     assert f"{before.version} is the most suspect decision" in said
     assert "not a verdict" in said
     assert all(f"/runs/{RUN}/bisect/?rule={name}" in links(html) for name in before.rules)
-    monkeypatch.setattr(rule_choice, "all_invariants", tuple)
+    monkeypatch.setattr(saved_rules, "all_invariants", tuple)
     assert "most suspect" not in words(page(client, f"/runs/{RUN}/bisect/?rule=*"))
 
 
