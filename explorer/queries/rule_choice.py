@@ -13,7 +13,6 @@ from journal.runtime import saved_rules
 from journal.runtime.saved_rules import RuleRecord
 
 SAVED: Final = "saved here"
-"""Saved rules that are put to a run together: each is evaluated in a process of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,8 +2,8 @@
 
 A rule fails where something shows; what led to it was decided earlier. So a failure is charged to the decisions among
 the events it cites, and else to the newest decision before it. Each rule is a witness that is right half of the time:
-it may point at the mistake, at any of the decisions it charges, and may as well have seen something else. A rule that
-charges many decisions says little of each, and nothing here is fitted to anybody's labels.
+it may point at the mistake, at one of the decisions it charges, the earlier the likelier, and may as well have seen
+something else. A rule that charges many decisions says little of each, and nothing here is fitted to anybody's labels.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from journal.domain.event import RecordedEvent
 TRUST: Final = 0.5
 """How likely a rule that fails has seen the mistake. Nobody knows; a half says so."""
 
+AGAIN: Final = 0.5
+"""What a rule's next failure counts, of the one before: what is broken once is often broken again by what follows."""
+
 NEAR: Final = (1.0, 2 / 3, 1 / 3, 1 / 3)
 """What a guess 0, 1, 2, 3 steps off is worth, where being there, within one step and within three count the same."""
+
+_HEARD: Final = 50
+"""Failures of a rule that are weighed; those after them count for nothing that could be seen."""
 
 _SPEAKING: Final = frozenset(("model_responded", "tool_returned", "tool_failed", "message_received"))
 _AFTERWARDS: Final = frozenset(("graded", "annotated"))
@@ -110,13 +116,15 @@ def _chances(decisions: Sequence[Decision], shares: Iterable[Mapping[int, float]
 
 
 def _shares(decisions: Sequence[Decision], charges: Sequence[Charge]) -> dict[int, float]:
-    """Return what share of a rule's failures each decision is charged with."""
+    """Return what share of a rule's failures each decision is charged with; each counts half of the one before."""
     versions = [each.version for each in decisions]
+    heard = charges[:_HEARD]
+    whole = sum(AGAIN**place for place in range(len(heard)))
     found: dict[int, float] = {}
-    for charge in charges:
+    for place, charge in enumerate(heard):
         charged = _charged(versions, charge)
         for version in charged:
-            found[version] = found.get(version, 0.0) + 1 / len(charged) / len(charges)
+            found[version] = found.get(version, 0.0) + AGAIN**place / whole / len(charged)
     return found
 
 

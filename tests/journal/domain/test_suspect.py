@@ -47,11 +47,16 @@ def test_a_failure_is_charged_to_the_decision_behind_it() -> None:
     assert nothing_before.rules == ()
 
 
-def test_a_rule_that_fails_everywhere_says_little() -> None:
-    """One that fails once outweighs one that fails at every decision but that."""
-    noisy = [Charge(decision.version) for decision in TEN[:8]]
-    found = suspect(TEN, {"noisy": noisy, "telling": [Charge(18)]})
-    assert found == Suspect(18, 8, ("telling",))
+def test_a_rule_that_fails_in_many_places_says_little_of_each() -> None:
+    """One that fails once outweighs it, although it began earlier."""
+    noisy = [Charge(version) for version in (11, 13, 15, 17)]
+    assert suspect(TEN, {"noisy": noisy, "telling": [Charge(14)]}) == Suspect(14, 4, ("telling",))
+
+
+def test_what_breaks_again_counts_less_than_what_broke_first() -> None:
+    """A repeat often follows from the first."""
+    repeats = [Charge(13), Charge(16), Charge(19)]
+    assert suspect(TEN, {"one": repeats}) == Suspect(13, 3, ("one",))
 
 
 def test_rules_that_agree_outweigh_an_earlier_one() -> None:
