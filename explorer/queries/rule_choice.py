@@ -7,14 +7,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from journal.domain.invariant import Invariant, all_invariants
+from journal.domain.invariant import Invariant
 from journal.errors import RuleNotFound
 from journal.runtime import saved_rules
 from journal.runtime.saved_rules import RuleRecord
 
 SAVED: Final = "saved here"
-_MOST_SAVED: Final = 12
-"""Saved rules that are put to a run together: each is evaluated in a process of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,16 +70,3 @@ def rule_of(project: str, name: str, version: int | None = None) -> Iterator[Inv
             yield None
         else:
             yield rule
-
-
-@contextmanager
-def every_rule(project: str) -> Iterator[tuple[Invariant, ...]]:
-    """Give the built-in rules, and the saved ones by name as far as they are not too many."""
-    with ExitStack() as stack:
-        saved = list(_saved(saved_rules.listing(project)))[:_MOST_SAVED]
-        opened = [stack.enter_context(saved_rules.opened(project, name)) for name in saved]
-        yield (*opened, *all_invariants())
-
-
-def _saved(rules: Iterable[RuleRecord]) -> Iterator[str]:
-    return (rule.name for rule in rules if rule.kind == "saved")

@@ -24,7 +24,9 @@ from journal.domain.invariant import Fails, Invariant
 from journal.domain.judging import Recorded
 from journal.domain.rule import SavedRule
 from journal.domain.run_state import CODE_VERSION
-from journal.runtime.grading import grade_run
+from journal.domain.suspect import Suspect
+from journal.runtime import saved_rules
+from journal.runtime.suspecting import judged
 from journal.store import get_store
 
 METHODS: Final = ("scan", "bisect")
@@ -144,12 +146,19 @@ class RuleLine:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
-    """Every rule on the run, those that fail first, from one reading."""
+    """Every rule on the run, those that fail first, from one reading; `suspect` is the event to look at first."""
 
     lines: tuple[RuleLine, ...]
     fails: int
     raised: int
     events: int
+    suspect: Suspect | None = None
+
+    @property
+    def charging(self) -> tuple[RuleLine, ...]:
+        """The rules whose failures lead back to the suspect, the most telling first."""
+        by_name = {line.name: line for line in self.lines}
+        return tuple(by_name[name] for name in (self.suspect.rules if self.suspect else ()))
 
     @property
     def holds(self) -> int:
@@ -387,8 +396,8 @@ def _checked(outcome: Outcome) -> str:
 
 def _overview(project: str, ask: Ask, until: int) -> Overview:
     """Put every rule to the run. Rules are asked about all events: a range does not matter to one that remembers."""
-    with rule_choice.every_rule(project) as rules:
-        found = grade_run(ask.stream, get_store(project).read_stream(ask.stream, until=until), rules)
+    with saved_rules.every(project) as rules:
+        all_said = judged(ask.stream, get_store(project).read_stream(ask.stream, until=until), rules)
     titles = {rule.name: rule.title for rule in rules}
     lines = [
         RuleLine(
@@ -399,7 +408,7 @@ def _overview(project: str, ask: Ask, until: int) -> Overview:
             message=graded.first_failing.message if graded.first_failing else graded.outcome.error,
             href=ask.href(rule=name),
         )
-        for name, graded in found.items()
+        for name, graded in all_said.found.items()
     ]
     rank = {"fails": 0, "raised": 1, "holds": 2}
     return Overview(
@@ -407,4 +416,5 @@ def _overview(project: str, ask: Ask, until: int) -> Overview:
         fails=sum(line.verdict == "fails" for line in lines),
         raised=sum(line.verdict == "raised" for line in lines),
         events=until,
+        suspect=all_said.suspect,
     )

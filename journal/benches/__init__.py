@@ -28,13 +28,19 @@ def _store(say: Say, asked: Asked) -> Report:
 
 def _whowhen(say: Say, asked: Asked) -> Report:
     say("conversations")
-    scores = whowhen.scores(whowhen.run(asked.data))
-    lines = (
+    cases = whowhen.run(asked.data)
+    scores, leads = whowhen.scores(cases), whowhen.leads(cases)
+    lines = [
         f"{one.name:<16}{one.cases:>4} conversations, {one.guessed:>4} with a guess: at the mistake"
         f" {one.exact:.1%}, within 1 step {one.within_1:.1%}, within 3 {one.within_3:.1%}"
         for one in scores
-    )
-    return Report(document={"name": "whowhen", "scores": scores}, lines=tuple(lines))
+    ]
+    lines += [
+        f"the most suspect over the {one.over}, within {one.within}: {100 * one.lead:+.1f} points,"
+        f" 95 % interval {100 * one.low:+.1f} to {100 * one.high:+.1f}"
+        for one in leads
+    ]
+    return Report(document={"name": "whowhen", "scores": scores, "leads": leads}, lines=tuple(lines))
 
 
 def _regrade(say: Say, asked: Asked) -> Report:
@@ -96,8 +102,8 @@ register(
     Bench(
         name="whowhen",
         about=(
-            "how often the built-in rules' first failing event is the annotated mistake of a Who&When conversation,"
-            " beside the first error and a random step"
+            "how often the most suspect event, and the first failing one, are the annotated mistake of a Who&When"
+            " conversation, beside the first error, a random step and others"
         ),
         run=_whowhen,
         data="conversations of Who&When with their annotations",

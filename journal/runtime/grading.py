@@ -68,8 +68,14 @@ def grade_run(
     stream: str, events: Iterable[RecordedEvent], rules: Sequence[Invariant], *, lookup: Lookup = no_lookup
 ) -> dict[str, Found]:
     """Return the outcome of every rule on a run, by the rule's name, from reading its events once."""
-    fold = Fold(stream, rules, lookup=lookup)
-    graders = [Grader(rule, stream) for rule in rules]
+    return graded(stream, events, [Grader(rule, stream) for rule in rules], lookup=lookup)
+
+
+def graded(
+    stream: str, events: Iterable[RecordedEvent], graders: Sequence[Grader], *, lookup: Lookup = no_lookup
+) -> dict[str, Found]:
+    """Return what graders at their beginning find on a run, by the rule's name, from reading its events once."""
+    fold = Fold(stream, [grader.rule for grader in graders], lookup=lookup)
     version = 0
     for event in events:
         ctx = fold.take(event)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from journal.runtime.grading import Found, OverRange
+from journal.runtime.suspecting import Judged
 
 
 def run_as_json(found: Found) -> dict[str, Any]:
@@ -46,4 +47,14 @@ def range_as_json(found: OverRange) -> dict[str, Any]:
         "runs": found.runs,
         "failing_runs": found.failing_runs,
         "errors": found.errors,
+    }
+
+
+def every_as_json(stream: str, found: Judged) -> dict[str, Any]:
+    """Return what every rule says of one run as programs read it; `suspect` is the decision to look at first."""
+    return {
+        "rule": "*",
+        "scope": {"stream": stream},
+        "suspect": found.suspect,
+        "rules": [run_as_json(each) for each in found.found.values()],
     }

@@ -7,7 +7,7 @@ Expressions are evaluated in a process of their own (`journal.runtime.rule_proce
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Final, Literal
@@ -36,6 +36,8 @@ PROJECTION: Final = "rules"
 LONGEST_DESCRIPTION: Final = 2_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TRIES: Final = 8
+_MOST_AT_ONCE: Final = 12
+"""Saved rules that `every` gives: each is evaluated in a process."""
 _AT_MOST: Final = 2_000
 """Events that saving catches the lists up by: where they are further behind, they show the rule a little later."""
 
@@ -241,6 +243,15 @@ def opened(project: str, name: str, version: int | None = None) -> Iterator[Inva
     """
     with rule_process() as process:
         yield invariant_of(find_rule(project, name, version), process)
+
+
+@contextmanager
+def every(project: str) -> Iterator[tuple[Invariant, ...]]:
+    """Give the built-in rules, and the saved ones by name as far as they are not too many."""
+    saved = [record.name for record in listing(project) if record.kind == "saved"]
+    with ExitStack() as stack:
+        opens = [stack.enter_context(opened(project, name)) for name in saved[:_MOST_AT_ONCE]]
+        yield (*opens, *all_invariants())
 
 
 def try_on(

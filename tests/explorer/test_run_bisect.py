@@ -11,6 +11,9 @@ from journal.domain import agent_run as run
 from journal.domain import invariant as invariants
 from journal.domain.invariant import HOLDS, Context, Fails, Invariant, Verdict
 from journal.domain.run_state import CODE_VERSION
+from journal.runtime import saved_rules
+from journal.runtime.suspecting import judged
+from journal.store import get_store
 from tests import builders
 from tests.coding_run import EDIT_AT, PROMPT
 from tests.explorer.judged import HOSTILE, QUICK, page, person, projects, put_run, save_rule
@@ -128,6 +131,21 @@ def test_every_rule_is_put_to_the_run_at_once() -> None:
     said = words(html)
     assert said.index("not-five") < said.index("edit-after-reading") < said.index("holds")
     assert f"/runs/{RUN}/bisect/?rule=not-five" in links(html)
+
+
+@pytest.mark.usefixtures("coding")
+def test_every_rule_together_names_the_decision_to_look_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the rules that lead back to it, and the words that it is no verdict; where nothing fails, none is named."""
+    client = person()
+    before = judged(RUN, get_store("mine").read_stream(RUN), invariants.all_invariants()).suspect
+    assert before is not None
+    html = page(client, f"/runs/{RUN}/bisect/?rule=*")
+    said = words(html)
+    assert f"{before.version} is the most suspect decision" in said
+    assert "not a verdict" in said
+    assert all(f"/runs/{RUN}/bisect/?rule={name}" in links(html) for name in before.rules)
+    monkeypatch.setattr(saved_rules, "all_invariants", tuple)
+    assert "most suspect" not in words(page(client, f"/runs/{RUN}/bisect/?rule=*"))
 
 
 @pytest.mark.usefixtures("coding")

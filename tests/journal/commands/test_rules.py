@@ -99,6 +99,20 @@ def test_a_run_is_bisected_in_words() -> None:
     assert "Asked about 1 of 5 events; confirmed by reading 5." in said
 
 
+def test_every_rule_is_put_to_a_run() -> None:
+    """With all answers, and the decision that the failures lead back to."""
+    found = as_json("bisect", "*", "--stream", STREAM)
+    said = {each["rule"]: each for each in found["rules"]}
+    assert said["no-failure-loop"] == as_json("bisect", "no-failure-loop", "--stream", STREAM)
+    decisions = [
+        event.version for event in get_store("default").read_stream(STREAM) if event.type == "agent_run.reasoned"
+    ]
+    assert found["suspect"]["version"] in decisions
+    words, _ = called("bisect", "*", "--stream", STREAM)
+    assert "no-failure-loop: First fails at event 5" in words
+    assert f"Look first at event {found['suspect']['version']}, the most suspect decision" in words
+
+
 def test_a_wrong_claim_is_reported() -> None:
     """The answer is the true first failure, read from every event."""
     found = as_json("bisect", "test-wavering", "--stream", STREAM)
@@ -130,6 +144,8 @@ def test_the_journal_is_bisected() -> None:
         (("bisect", "no-such", "--stream", STREAM), 1),
         (("bisect", "no-loop", "--stream", "agent_run-404"), 1),
         (("bisect", "no-loop", "--stream", STREAM, "--tool", "grep"), 2),
+        (("bisect", "*"), 2),
+        (("bisect", "*", "--stream", "agent_run-404"), 1),
         (("bench", "whowhen", "--data", "/no/such/folder"), 2),
     ],
 )
