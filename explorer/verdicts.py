@@ -6,6 +6,7 @@ The rule `outcome` is none of them: it is how the source itself says that the ru
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 
 from journal.domain.agent_run import Graded
@@ -142,5 +143,5 @@ def verdicts_of(kept: list[Any]) -> Verdicts:
 
 
 def graded_key(kept: list[Any]) -> str:
-    """Return what is another word after each verdict that changes what rows and chips show."""
-    return ",".join(f"{about}:{says}" for _, says, about, *_ in kept)
+    """Return what is another word after each verdict that changes what rows and chips show; no verdict's own words."""
+    return sha256(repr([(about, says) for _, says, about, *_ in kept]).encode()).hexdigest()[:16]

@@ -110,4 +110,4 @@ def _lenient(raw: bytes) -> Metadata:
 
 def instant(moment: datetime) -> str:
     """Return an aware time as on the wire: ISO 8601, UTC, microseconds, `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -326,19 +326,19 @@ def test_an_event_between_calls_shows_the_next_one(reader: Client) -> None:
 
 
 def test_a_long_context_comes_in_pages(reader: Client) -> None:
-    """No more than forty messages are on a page, the newest first of all, with links to the others."""
+    """No more than thirty-six messages are on a page, the newest first of all, with links to the others."""
     story = [
         builders.started(),
         *(run.MessageReceived(content=f"message {at}") for at in range(100)),
         builders.responded(),
     ]
     html = page(reader, address(put("agent_run-wide", [*map(builders.event, story)]), 102, tab="context"))
-    assert html.count('<li class="message">') == 40
-    assert "100 messages all new: it is the first call showing 61–100 Earlier messages" in _panel(html)
+    assert html.count('<li class="message">') == 36
+    assert "100 messages all new: it is the first call showing 65–100 Earlier messages" in _panel(html)
     earlier = re.search(r'<a class="small" href="([^"]+)">Earlier messages', html)
     assert earlier is not None
     before = page(reader, earlier[1].replace("&amp;", "&"))
-    assert "showing 21–60" in _panel(before)
+    assert "showing 29–64" in _panel(before)
 
 
 # --- Cost ------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ MORE_THAN_SHAPE: Final = (
     "bisects",
     "regrades",
     "schedules",
+    "holds",
+    "holds/{hold_id}/release",
+    "purges",
+    "erasures",
     "incidents",
     "incidents/{incident_id}/steps",
     "incidents/{incident_id}/close",
@@ -44,6 +48,8 @@ KNOWN: Final = {
     "audit_id": identity("audit"),
     "incident_id": identity("incident"),
     "schedule_id": identity("schedule"),
+    "hold_id": identity("hold"),
+    "erasure_id": identity("erasure"),
     "name": "causes",
 }
 

@@ -102,6 +102,7 @@ def test_a_record_that_is_taken_out_behind_the_journals_back_is_named_by_verify(
         triggers._drop(None, editor)
         editor.execute(f"DELETE FROM journal_event WHERE position = {gone.position}")
         triggers._add(None, editor)
+        import_module("journal.migrations.0110_withdrawn")._apply(None, editor)
     out = StringIO()
     with pytest.raises(CommandError, match="something is wrong"):
         call_command("verify", stdout=out)

@@ -236,6 +236,7 @@ def test_projections_are_listed_with_their_lag_and_rebuilt() -> None:
     listed = {one["name"]: one for one in told("projections")["projections"]}
     head = listed["explorer"]["head"]
     assert {name: (one["position"], one["lag"]) for name, one in listed.items()} == {
+        "access": (head, 0),
         "causes": (head, 0),
         "explorer": (head, 0),
         "grades": (head, 0),
