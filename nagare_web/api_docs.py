@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from journal.errors import JournalError
 
 _TOKEN: Final = "$NAGARE_TOKEN"  # noqa: S105 - the name of a shell variable
-_TAGS: Final = ("Events", "Lineage", "Runs", "Rules", "Work", "Audits", "Incidents", "The signed log")
+_TAGS: Final = ("Events", "Lineage", "Runs", "Rules", "Work", "Audits", "Incidents", "Retention", "The signed log")
 _DEEP: Final = 3
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
+from django.core.cache import cache
 
 from journal.domain.event import RecordedEvent
 from journal.domain.leaf import leaf_of, occurred_leaf
@@ -28,6 +29,9 @@ from journal.store import get_store
 
 MOST_EVENTS: Final = 20_000
 """A longer run is not checked while somebody waits for a page; `nagare verify` checks the whole journal."""
+
+_COUNTED_EACH_TIME: Final = 100_000
+"""Sealed events that are counted at every check."""
 
 State = Literal["intact", "altered", "unsealed", "unchecked"]
 
@@ -147,9 +151,18 @@ def _check_log(log: Log, events: Sequence[RecordedEvent]) -> None:
             after = index
             if times is not None and times.at(index) != occurred_leaf(event):
                 raise _Altered(f"event {event.version} was given another time", event.version)
-    held = EventRow.objects.filter(project=log.project, position__lte=log.position).count()
+    held = _held(log)
     if held != log.size:
         raise _Altered(f"the journal holds {held:,} events where {log.size:,} were sealed")
+
+
+def _held(log: Log) -> int:
+    """Return how many events the journal holds up to where the log goes; of many it is counted once a minute."""
+    rows = EventRow.objects.filter(project=log.project, position__lte=log.position)
+    if log.size <= _COUNTED_EACH_TIME:
+        return rows.count()
+    found: int = cache.get_or_set(f"nagare.held.{log.pk}.{log.size}", rows.count, 60)
+    return found
 
 
 def _batches(log: Log, sealed: Sequence[RecordedEvent]) -> Iterator[tuple[int, int, Sequence[RecordedEvent]]]:

@@ -60,6 +60,7 @@ nagare.actions = nagare.actions || {};
   }
 
   function follow() {
+    if (isOver) return false;
     following = true;
     showChip();
     if (isListed()) toEnd();
@@ -91,6 +92,7 @@ nagare.actions = nagare.actions || {};
   let heardAt = Date.now();
   let skewMs = root.dataset.now / 1000 - heardAt;
   let isAsking = false;
+  let isWanted = false;
   let askedAt = 0;
   let timer = 0;
   let mapAt = Date.now();
@@ -119,13 +121,16 @@ nagare.actions = nagare.actions || {};
   async function pull() {
     timer = 0;
     if (isOver || !navigator.onLine) return; // back on line it is asked again
-    if (isAsking) return ask();
+    if (isAsking) {
+      isWanted = true;
+      return;
+    }
     isAsking = true;
     askedAt = Date.now();
     const old = byId("list");
     const url = address();
     try {
-      const answer = await fetch(url, { headers: { "HX-Request": "true" } });
+      const answer = await fetch(url, { signal: AbortSignal.timeout(DEAD_MS), headers: { "HX-Request": "true" } });
       if (answer.headers.has("HX-Redirect")) location.href = answer.headers.get("HX-Redirect");
       else if (answer.ok) take(await answer.text(), url, old);
       else if (answer.status === 404 || answer.status === 410) end(FINAL[4404]);
@@ -133,6 +138,10 @@ nagare.actions = nagare.actions || {};
       // it is asked again at the next nudge, or in a while
     } finally {
       isAsking = false;
+      if (isWanted) {
+        isWanted = false;
+        ask();
+      }
     }
   }
 
@@ -154,7 +163,10 @@ nagare.actions = nagare.actions || {};
     areRowsOld ||= isGraded;
     isInspectorOld ||= isGraded || (run.last > before && run.version > before - NEAR);
     untold += run.last - before;
-    if (ran && !runs()) say("The run has ended");
+    if (ran && !runs()) {
+      say("The run has ended");
+      checkAgain();
+    }
     showChip();
     if (run.last < heard) ask(LISTED_MS);
     else if (areRowsOld || (following && !isListed())) ask();
@@ -166,10 +178,22 @@ nagare.actions = nagare.actions || {};
     root.toggleAttribute("data-runs", "runs" in edge.dataset);
     root.dataset.graded = edge.dataset.graded;
     byId("run-of").textContent = `of ${count(Number(edge.dataset.events))}`;
+    const mark = byId("intact"); // asked for apart: what it says stays
     for (const part of edge.querySelectorAll(":scope > [id]")) {
       const own = byId(part.id);
-      if (own && own.textContent !== part.textContent) own.replaceChildren(...part.childNodes);
+      if (mark && own?.contains(mark)) part.querySelector("#intact")?.replaceChildren(mark.textContent);
+      if (!own || words(own) === words(part)) continue;
+      own.replaceChildren(...part.childNodes);
+      if (mark && !mark.isConnected) own.querySelector("#intact")?.replaceWith(mark);
     }
+  }
+
+  const words = (element) => element.textContent.replace(/\s+/g, " ").trim();
+
+  // A run that went on is checked again, once it is sealed to its end.
+  function checkAgain() {
+    const mark = byId("intact");
+    if (mark) window.htmx?.ajax("GET", mark.href, { target: mark, swap: "outerHTML" });
   }
 
   // The pointer may be on the drawing: what is in it comes anew, and it stays.
@@ -289,6 +313,8 @@ nagare.actions = nagare.actions || {};
     if (following) toEnd();
     else top = box().scrollTop;
   });
+  // Later scripts may still be loading in that frame; when they are done every button of an action is shown.
+  document.addEventListener("DOMContentLoaded", showChip);
   connect();
   setInterval(look, 1000);
   document.addEventListener("nagare:cursor", () => (isInspectorOld = false));
