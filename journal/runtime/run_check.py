@@ -161,8 +161,7 @@ def _held(log: Log) -> int:
     rows = EventRow.objects.filter(project=log.project, position__lte=log.position)
     if log.size <= _COUNTED_EACH_TIME:
         return rows.count()
-    found: int = cache.get_or_set(f"nagare.held.{log.pk}.{log.size}", rows.count, 60)
-    return found
+    return int(cache.get_or_set(f"nagare.held.{log.pk}.{log.size}", rows.count, 60) or 0)
 
 
 def _batches(log: Log, sealed: Sequence[RecordedEvent]) -> Iterator[tuple[int, int, Sequence[RecordedEvent]]]:
