@@ -22,7 +22,7 @@ from audits.verifier import verify
 from journal.access.projects import ensure_project
 from journal.domain import agent_run as run
 from journal.domain.stream import ANY_VERSION
-from journal.runtime import log_keys
+from journal.runtime import log_keys, regrade, saved_rules, sealer
 from journal.runtime.log_keys import KeyPlace
 from journal.store import get_store
 from tests.builders import event, identity, reasoned, responded, started
@@ -108,6 +108,55 @@ def test_its_result_box_is_what_the_verifier_finds(journal: None) -> None:
     broken = evidence()
     broken.files["proofs.json"] = broken.files["proofs.json"].replace(b'"index":1', b'"index":2')
     assert not making.made_report(broken, by="anna").is_good
+
+
+def settled(rule: str, expression: str) -> None:
+    """Save a version of a rule and re-grade every run by it."""
+    saved_rules.save(project="default", name=rule, description="", expression=expression, monotone=True, by="ada")
+    regrade.regrade(rule, project="default")
+
+
+def test_what_a_regrade_found_stands_in_the_report(journal: None) -> None:
+    """By rule and version, at the event it is about; the newest of a rule alone; and the account says up to which."""
+    settled("few-errors", "state.totals.tool_errors < 1")
+    found = reported()
+    assert found.runs[0].failing[0].startswith("few-errors, version 1")
+    assert [rule[:25] for rule in found.runs[0].elsewhere] == ["Event 5. few-errors, vers"]
+    assert "no failure recorded" not in render.html(found)
+    account = {fact.name: fact.value for fact in found.complete}
+    assert account["Newest verdicts of re-grades on these runs, a rule and run each"] == "1"
+    assert account["The last of these that was recorded"].startswith("few-errors, version 1, entry ")
+    assert account["Runs of this report that no re-grade judged"] == "none found"
+    (told,) = evidence().manifest["regrades"]
+    assert (told["rule"], told["rule_version"], told["verdict"], told["at_version"]) == ("few-errors", 1, "fails", 5)
+    settled("few-errors", "state.totals.tool_errors < 9")
+    again = reported()
+    assert [rule for rule in again.runs[0].failing if "few-errors" in rule] == []
+    assert {fact.name: fact.value for fact in again.complete}["Of these, failing"] == "none found"
+    assert again.is_good
+
+
+def test_a_run_that_only_a_regrade_fails_is_a_failing_run(journal: None) -> None:
+    """Also where nothing stands in the run itself, and an event outside what is covered is not quoted."""
+    settled("no-answer", "state.status != 'answered'")
+    query = Query(project="default", subject="user-42", until=DAY + timedelta(seconds=5))
+    found = making.made_report(making.gathered(query), by="anna")
+    assert found.failing == 1
+    assert found.runs[0].failing == ("no-answer, version 1: at an event that this report does not cover",)
+
+
+def test_a_regrade_after_the_checkpoint_changes_no_byte(journal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its verdicts are not under it, so the same question at the same checkpoint is the same file."""
+    before = evidence()
+    page = render.html(making.made_report(before, by="anna"))
+    monkeypatch.setattr(sealer, "catch_up", lambda: None)
+    settled("few-errors", "state.totals.tool_errors < 1")
+    after = evidence()
+    assert after.note == before.note
+    assert after.files == before.files
+    assert render.html(making.made_report(after, by="anna")) == page
+    monkeypatch.undo()
+    assert evidence().regraded
 
 
 def test_the_sums_of_the_account_add_up(journal: None) -> None:
