@@ -256,19 +256,21 @@ def _complete(evidence: Evidence) -> Iterator[Fact]:
 
 def _regraded(evidence: Evidence) -> Iterator[Fact]:
     """Say which re-grades the report knows: those told under the checkpoint, up to the last one."""
-    found, parts = evidence.regraded, evidence.selection.parts
+    found = evidence.regraded
+    ends = {part.stream: part.last for part in evidence.selection.parts}
     says = Counter(one.says for one in found)
-    judged = {one.run for one in found}
-    ends = {part.stream: part.last for part in parts}
+    of_these = {
+        "failing": says["fails"],
+        "of rules that went wrong": says["error"],
+        "on less of a run than is covered": sum(not one.is_whole or one.run_version < ends[one.run] for one in found),
+    }
+    unjudged = len(ends) - len({one.run for one in found})
+    said = ", ".join((_count(len(found)), *(f"{count:,} {what}" for what, count in of_these.items() if count)))
+    said += f"; {amount(unjudged, 'run')} not judged" if unjudged else ""
     last = max(found, key=lambda one: one.position, default=None)
     told = f"{_rule(last)}, entry {evidence.places[last.grade]:,}" if last else _NONE
-    yield Fact(name="Newest verdicts of re-grades on these runs, a rule and run each", value=_count(len(found)))
-    yield Fact(name="Of these, failing", value=_count(says["fails"]))
-    yield Fact(name="Of these, of a rule that went wrong itself", value=_count(says["error"]))
-    partial = sum(not one.is_whole or one.run_version < ends[one.run] for one in found)
-    yield Fact(name="Of these, on less of a run than this report covers", value=_count(partial))
+    yield Fact(name="Verdicts of re-grades, the newest of a rule on a run", value=said)
     yield Fact(name="The last of these that was recorded", value=told)
-    yield Fact(name="Runs of this report that no re-grade judged", value=_count(len(ends) - len(judged)))
 
 
 def _rule(verdict: Regraded) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from audits import making, render, signing
 from audits.bundle import Evidence
-from audits.report import Report
+from audits.report import Fact, Report
 from audits.selection import Query
 from audits.verifier import verify
 from journal.access.projects import ensure_project
@@ -118,21 +118,22 @@ def settled(rule: str, expression: str) -> None:
 
 def test_what_a_regrade_found_stands_in_the_report(journal: None) -> None:
     """By rule and version, at the event it is about; the newest of a rule alone; and the account says up to which."""
+    account = {fact.name: fact.value for fact in reported().complete}
+    assert account["Verdicts of re-grades, the newest of a rule on a run"] == "none found; 1 run not judged"
     settled("few-errors", "state.totals.tool_errors < 1")
     found = reported()
     assert found.runs[0].failing[0].startswith("few-errors, version 1")
     assert [rule[:25] for rule in found.runs[0].elsewhere] == ["Event 5. few-errors, vers"]
     assert "no failure recorded" not in render.html(found)
     account = {fact.name: fact.value for fact in found.complete}
-    assert account["Newest verdicts of re-grades on these runs, a rule and run each"] == "1"
+    assert account["Verdicts of re-grades, the newest of a rule on a run"] == "1, 1 failing"
     assert account["The last of these that was recorded"].startswith("few-errors, version 1, entry ")
-    assert account["Runs of this report that no re-grade judged"] == "none found"
     (told,) = evidence().manifest["regrades"]
     assert (told["rule"], told["rule_version"], told["verdict"], told["at_version"]) == ("few-errors", 1, "fails", 5)
     settled("few-errors", "state.totals.tool_errors < 9")
     again = reported()
     assert [rule for rule in again.runs[0].failing if "few-errors" in rule] == []
-    assert {fact.name: fact.value for fact in again.complete}["Of these, failing"] == "none found"
+    assert Fact(name="Verdicts of re-grades, the newest of a rule on a run", value="1") in again.complete
     assert again.is_good
 
 
