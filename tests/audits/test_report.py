@@ -13,9 +13,12 @@ from typing import Any
 
 import pikepdf
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 
-from audits import making, render, signing
+from audits import jobs, making, render, signing
 from audits.bundle import Evidence
+from audits.copies import Files
 from audits.report import Fact, Report
 from audits.selection import Query
 from audits.verifier import verify
@@ -23,6 +26,7 @@ from journal.access.projects import ensure_project
 from journal.domain import agent_run as run
 from journal.domain.stream import ANY_VERSION
 from journal.runtime import log_keys, regrade, saved_rules, sealer
+from journal.runtime.copies import Gone
 from journal.runtime.log_keys import KeyPlace
 from journal.store import get_store
 from tests.builders import event, identity, reasoned, responded, started
@@ -35,8 +39,9 @@ HOSTILE = (
 
 
 @pytest.fixture(autouse=True)
-def _keys(tmp_path: Path) -> Iterator[None]:
-    """Keys of the test's own."""
+def _keys(tmp_path: Path, settings: Any) -> Iterator[None]:
+    """Keys and a folder for files of the test's own."""
+    settings.MEDIA_ROOT = tmp_path / "files"
     before, report_key = log_keys.in_use(), signing.in_use()
     log_keys.use(KeyPlace(tmp_path, host="nagare.example"))
     signing.use(signing.ReportKey(tmp_path / "report_key.pem", name="nagare at nagare.example"))
@@ -158,6 +163,23 @@ def test_a_regrade_after_the_checkpoint_changes_no_byte(journal: None, monkeypat
     assert render.html(making.made_report(after, by="anna")) == page
     monkeypatch.undo()
     assert evidence().regraded
+
+
+def test_files_that_quote_a_verdict_go_with_it(journal: None) -> None:
+    """A report says what a re-grade found: where that event's payload goes, so do report, bundle and trail."""
+    settled("few-errors", "state.totals.tool_errors < 1")
+    (told,) = evidence().manifest["regrades"]
+    job = jobs.submit(Query(project="default", subject="user-42"), user_id=None, by="anna")
+    for name in (jobs.BUNDLE, jobs.TRAIL):
+        default_storage.save(jobs.place(job.id, name), ContentFile(making.bundle(evidence())))
+    for event_id, left in ((identity("another"), True), (told["event_id"], False)):
+        ids = frozenset({event_id})
+        Files().clear(
+            Gone(
+                project="default", order="o", words="purged", streams=frozenset(), whole=frozenset(), event_ids=ids
+            )
+        )  # fmt: skip
+        assert [default_storage.exists(jobs.place(job.id, name)) for name in (jobs.BUNDLE, jobs.TRAIL)] == [left] * 2
 
 
 def test_the_sums_of_the_account_add_up(journal: None) -> None:

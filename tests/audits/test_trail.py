@@ -84,7 +84,7 @@ def broken(records: list[dict[str, Any]]) -> list[str]:
     """Return the records that do not hold on to the one before, by rules that are the draft's and none of ours."""
     found = []
     for _, session in groupby(records, key=lambda record: record["session_id"]):
-        before = None
+        before: dict[str, Any] | None = None
         for record in session:
             digest = hashlib.sha256(rfc8785.dumps(before)).hexdigest() if before else None
             parent = before["record_id"] if before else None

@@ -67,7 +67,7 @@ def test_it_is_told_in_words_and_says_where_the_machine_was_too_busy(monkeypatch
     """That the rate was not kept stands in a line of its own, and only then; the command knows it by its name."""
     monkeypatch.setattr(sealing, "run", lambda **_: msgspec.structs.replace(FOUND, late=0.25))
     autodiscover_modules("benches")
-    report = known()["seal"].run(str, Asked())
+    report = known()["seal"].run(lambda _: None, Asked())
     assert "1.50 times that" in report.lines[0]
     assert "25% began late" in report.lines[1]
     assert len(list(sealing.lines(FOUND))) == len(report.lines) - 1 == 3
