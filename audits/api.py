@@ -27,6 +27,7 @@ from journal.api.work import job_document
 TAG: Final = "Audits"
 _PDF: Final = "application/pdf"
 _ZIP: Final = "application/zip"
+_JSONL: Final = "application/jsonl"
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -99,6 +100,15 @@ class Bundle(ApiView):
         return _file(request, audit_id, jobs.BUNDLE, _ZIP)
 
 
+class Trail(ApiView):
+    """The trail."""
+
+    @operation(needs=Permission.AUDIT, tag=TAG, answers={200: Media(_JSONL, is_binary=True)}, refusals=(404,))
+    def get(self, request: ApiRequest, audit_id: str, *, asked: Asked) -> HttpResponseBase:
+        """Hand over an audit's actions as an agent audit trail, an Internet-Draft: chained records, no payloads."""
+        return _file(request, audit_id, jobs.TRAIL, _JSONL)
+
+
 def _found(request: ApiRequest, audit_id: str) -> Any:
     job = jobs.find(audit_id, project=request.project)
     if job is None:
@@ -123,5 +133,6 @@ urlpatterns = [
     path("audits/<str:audit_id>", OneAudit.as_view(), name="audit"),
     path("audits/<str:audit_id>/report.pdf", Report.as_view(), name="audit_report"),
     path("audits/<str:audit_id>/bundle.zip", Bundle.as_view(), name="audit_bundle"),
+    path("audits/<str:audit_id>/trail.jsonl", Trail.as_view(), name="audit_trail"),
     *incident_api.urlpatterns,
 ]

@@ -25,8 +25,9 @@ from journal.domain.leaf import leaf_of
 from journal.domain.merkle import Tiles
 from journal.domain.note import Checkpoint, NoteRefused, open_checkpoint, parse_checkpoint, split_note
 from journal.domain.withdrawn import mark_on
-from journal.runtime import log_check, log_keys, log_rows, projection, sealer
+from journal.runtime import log_check, log_keys, log_rows, projection, sealer, verdicts
 from journal.runtime.log_rows import NotSealed
+from journal.runtime.verdicts import Regraded
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -43,7 +44,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Checkpoint
     previous: str
     places: dict[str, int]
+    """By event id, and by that of each verdict."""
+
     files: dict[str, bytes]
+    regraded: tuple[Regraded, ...] = ()
+    """What re-grades found of these runs: the newest verdict of each rule under the checkpoint."""
+
     wrong: tuple[str, ...] = ()
     """What a check of the whole journal against its log found wrong, when this was gathered."""
 
@@ -57,9 +63,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 def gather(query: Query, *, previous: str = "", on_progress: log_check.OnProgress | None = None) -> Evidence:
     """Select what a query covers, and prove it under the newest checkpoint.
 
-    What waits for the sealer or for the index of subjects is caught up with first. `previous` is a note that the log
-    is shown to go on from. The whole journal is checked too, since what was removed can be missed in no selection;
-    what that finds wrong stands in the manifest. `on_progress` is told how far that is.
+    What waits for the sealer, the index of subjects or that of verdicts is caught up with first. `previous` is a note
+    that the log is shown to go on from. The whole journal is checked too, since what was removed can be missed in no
+    selection; what that finds wrong stands in the manifest. `on_progress` is told how far that is.
 
     Raises:
         NotSealed: the project has no log yet.
@@ -72,8 +78,9 @@ def gather(query: Query, *, previous: str = "", on_progress: log_check.OnProgres
 
 
 def _gathered(query: Query, *, previous: str, on_progress: log_check.OnProgress) -> Evidence:
-    projection.catch_up(projection.named("subjects"))
     sealer.catch_up()
+    for name in ("subjects", "grades"):  # behind the sealer, so that they know all that is under its checkpoint
+        projection.catch_up(projection.named(name))
     log = log_rows.newest(query.project)
     head = log_rows.head_at(log) if log is not None else None
     if log is None or head is None:
@@ -103,14 +110,16 @@ def _gathered(query: Query, *, previous: str, on_progress: log_check.OnProgress)
     checkpoint = parse_checkpoint(split_note(head.note)[0])
     found = log_check.check_log(log, on_progress=on_progress)
     wrong = tuple(check.words for check in found if check.is_good is False)
-    manifest = _manifest(selection, checkpoint, files, wrong)
+    regraded, told_at = _regraded(log, selection, up_to=head.position)
+    manifest = _manifest(selection, checkpoint, files, wrong, [_verdict(one, told_at[one.grade]) for one in regraded])
     return Evidence(
         selection=selection,
         note=head.note,
         sealed_at=head.sealed_at,
         checkpoint=checkpoint,
         previous=previous,
-        places=places,
+        places=places | told_at,
+        regraded=regraded,
         files={MANIFEST: manifest, **files},
         wrong=wrong,
     )
@@ -128,7 +137,39 @@ def archive(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def _manifest(selection: Selection, checkpoint: Checkpoint, files: dict[str, bytes], wrong: Sequence[str]) -> bytes:
+def _regraded(log: Any, selection: Selection, *, up_to: int) -> tuple[tuple[Regraded, ...], dict[str, int]]:
+    """Return what re-grades found of the covered runs, and where in the log each verdict was told.
+
+    None that was told later, so that the same checkpoint says the same.
+    """
+    runs = [part.stream for part in selection.parts]
+    found = verdicts.recorded(selection.query.project, runs, up_to=up_to)
+    indexes = log_rows.indexes_of(log, [one.position for one in found])
+    places = {one.grade: indexes[one.position] for one in found if one.position in indexes}
+    return tuple(one for one in found if one.grade in places), places
+
+
+def _verdict(one: Regraded, index: int) -> dict[str, Any]:
+    """Return a verdict as it stands in the manifest; its message stays in the journal."""
+    return {
+        "stream": one.run,
+        "rule": one.rule,
+        "rule_version": one.rule_version,
+        "verdict": one.says,
+        "run_version": one.run_version,
+        "at_version": one.at_version,
+        "event_id": one.grade,
+        "log_index": index,
+    }
+
+
+def _manifest(
+    selection: Selection,
+    checkpoint: Checkpoint,
+    files: dict[str, bytes],
+    wrong: Sequence[str],
+    regraded: list[dict[str, Any]],
+) -> bytes:
     types = Counter(event.type for event in selection.events)
     document = {
         "v": FORMAT,
@@ -143,6 +184,7 @@ def _manifest(selection: Selection, checkpoint: Checkpoint, files: dict[str, byt
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "log": {"origin": checkpoint.origin, "size": checkpoint.size},
         "journal": {"checked": checkpoint.size, "wrong": list(wrong)},
+        "regrades": regraded,
     }
     return msgspec.json.format(codec.encode(document), indent=2) + b"\n"
 

@@ -10,12 +10,16 @@ from typing import Any, Final
 from django.core.files.storage import default_storage
 
 from audits import jobs
+from audits.bundle import MANIFEST
 from audits.models import Mention
 from journal.runtime import projection
 from journal.runtime.copies import Gone, holds_copies, made_again
 
 _ID: Final = re.compile(rb'"id":"([0-9a-f-]{36})"')
-_FILES: Final = (jobs.BUNDLE, jobs.REPORT, jobs.TOLD)
+_VERDICT: Final = re.compile(rb'"event_id": "([0-9a-f-]{36})"')
+"""In the manifest, of the verdicts that the report quotes."""
+
+_FILES: Final = (jobs.BUNDLE, jobs.REPORT, jobs.TRAIL, jobs.TOLD)
 
 
 @holds_copies
@@ -64,8 +68,12 @@ def _concerns(job: Any, gone: Gone) -> bool:
         default_storage.open(place) as file,
         zipfile.ZipFile(file) as bundle,
         bundle.open("events.jsonl") as lines,
+        bundle.open(MANIFEST) as manifest,
     ):
-        return any(found[1].decode() in gone.event_ids for line in lines for found in _ID.finditer(line))
+        verdicts = {found[1].decode() for found in _VERDICT.finditer(manifest.read())}
+        return not verdicts.isdisjoint(gone.event_ids) or any(
+            found[1].decode() in gone.event_ids for line in lines for found in _ID.finditer(line)
+        )
     return False
 
 

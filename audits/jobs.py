@@ -31,6 +31,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 KIND: Final = "audit"
 BUNDLE: Final = "bundle.zip"
 REPORT: Final = "report.pdf"
+TRAIL: Final = "trail.jsonl"
 TOLD: Final = "told.json"
 """What is said of the files: kept after them, and not handed out."""
 
@@ -116,7 +117,7 @@ def _made(job: Any, *, on_page: Callable[[int], None]) -> dict[str, Any]:
 def _make(job: Any, *, on_page: Callable[[int], None]) -> None:
     """Keep the files. What is told of them is kept last: an attempt that died before that is made again, whole."""
     asked, evidence = job.arguments, making.gathered(query_of(job), previous=job.arguments["previous"])
-    files = {BUNDLE: making.bundle(evidence)}
+    files = {BUNDLE: making.bundle(evidence), TRAIL: making.trail(evidence)}
     missing = render.available()
     if not missing:
         files[REPORT] = _report(evidence, asked, on_page)
@@ -157,7 +158,7 @@ def place(job_id: str, name: str) -> str:
 log_inventory.holds_copies(
     log_inventory.Copy(
         name="audits",
-        holds="reports and bundles that were made, with the events they cover",
+        holds="reports, bundles and trails that were made, with the events they cover",
         where="file storage, folder audits",
         made_anew=False,
         count=lambda project: log_inventory.jobs_done(KIND, project),

@@ -12,6 +12,7 @@ from audits.bundle import Evidence, archive, gather
 from audits.events import AuditMade, stream_of
 from audits.report import Asked, Check, Fact, Report, report
 from audits.selection import Query
+from audits.trail import records
 from audits.verifier import verify
 from journal.access import record_access
 from journal.access.acting import Actor
@@ -40,6 +41,11 @@ def gathered(query: Query, *, previous: str | None = None, on_progress: log_chec
 def bundle(evidence: Evidence) -> bytes:
     """Return the evidence as a bundle."""
     return archive(evidence.files)
+
+
+def trail(evidence: Evidence) -> bytes:
+    """Return the actions of the evidence as an agent audit trail, a record a line: no payloads, but their digests."""
+    return b"".join(record + b"\n" for record in records(evidence))
 
 
 def made_report(evidence: Evidence, *, by: str, purpose: str = "") -> Report:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +22,8 @@ from journal.domain.event import RecordedEvent
 from journal.domain.explain import explain
 from journal.domain.leaf import leaf_of
 from journal.domain.text import amount, clip, plain
+from journal.domain.withdrawn import Mark, mark_on
+from journal.runtime.verdicts import Regraded
 
 MOST_ACTIONS: Final = 2_000
 """In the visible part; every event is in the attached files however many there are."""
@@ -82,6 +84,11 @@ class Run:
     events: int
     note: str
     failing: tuple[str, ...]
+    """Every rule that fails, once each: as a verdict in the run says, or the newest of a re-grade."""
+
+    elsewhere: tuple[str, ...]
+    """The failures that stand at no printed action, each with the event it is about."""
+
     actions: tuple[Action, ...]
     actions_in_all: int
 
@@ -244,6 +251,30 @@ def _complete(evidence: Evidence) -> Iterator[Fact]:
     yield Fact(name="In this report, without a recorded cause", value=_count(account.without_cause))
     yield Fact(name="In this report, whose source recorded no time", value=_count(account.time_unknown))
     yield Fact(name="In this report, secrets replaced before they were stored", value=_count(account.redacted))
+    yield from _regraded(evidence)
+
+
+def _regraded(evidence: Evidence) -> Iterator[Fact]:
+    """Say which re-grades the report knows: those told under the checkpoint, up to the last one."""
+    found = evidence.regraded
+    ends = {part.stream: part.last for part in evidence.selection.parts}
+    says = Counter(one.says for one in found)
+    of_these = {
+        "failing": says["fails"],
+        "of rules that went wrong": says["error"],
+        "on less of a run than is covered": sum(not one.is_whole or one.run_version < ends[one.run] for one in found),
+    }
+    unjudged = len(ends) - len({one.run for one in found})
+    said = ", ".join((_count(len(found)), *(f"{count:,} {what}" for what, count in of_these.items() if count)))
+    said += f"; {amount(unjudged, 'run')} not judged" if unjudged else ""
+    last = max(found, key=lambda one: one.position, default=None)
+    told = f"{_rule(last)}, entry {evidence.places[last.grade]:,}" if last else _NONE
+    yield Fact(name="Verdicts of re-grades, the newest of a rule on a run", value=said)
+    yield Fact(name="The last of these that was recorded", value=told)
+
+
+def _rule(verdict: Regraded) -> str:
+    return f"{verdict.rule}, version {verdict.rule_version}"
 
 
 def _count(count: int) -> str:
@@ -259,22 +290,41 @@ def _runs(evidence: Evidence) -> Iterator[Run]:
         by_stream.setdefault(event.stream, []).append(event)
     parts = {part.stream: part for part in evidence.selection.parts}
     left, number = MOST_ACTIONS, 0
+    regraded: dict[str, list[Regraded]] = {}
+    for verdict in evidence.regraded:
+        regraded.setdefault(verdict.run, []).append(verdict)
     ordered = sorted(by_stream.items(), key=lambda item: (item[1][0].occurred_at, item[0]))
     for at, (stream, events) in enumerate(ordered, 1):
         events.sort(key=lambda event: event.version)
-        found = _run(at, parts[stream], events, evidence.places, first=number + 1, most=left)
+        found = _run(
+            at,
+            parts[stream],
+            events,
+            evidence.places,
+            regraded.get(stream, ()),
+            first=number + 1,
+            most=left,
+        )
         left -= len(found.actions)
         number += found.actions_in_all
         yield found
 
 
 def _run(  # noqa: PLR0913 - a run and its place in the report
-    number: int, part: Part, events: list[RecordedEvent], places: dict[str, int], *, first: int, most: int
+    number: int,
+    part: Part,
+    events: list[RecordedEvent],
+    places: dict[str, int],
+    regraded: Sequence[Regraded],
+    *,
+    first: int,
+    most: int,
 ) -> Run:
     decoded = [(event, catalog.decode(event)) for event in events]
     reader = _Reader(decoded)
     acting = [(event, data) for event, data in decoded if _is_action(data)]
-    fails = _failures(decoded)
+    fails = _failures(decoded, regraded)
+    printed = {event.version for event, _ in acting[:most]}
     started = next((data for _, data in decoded if isinstance(data, run.Started)), None)
     asked = next(
         (data.content for _, data in decoded if isinstance(data, run.MessageReceived) and data.role == "user"), None
@@ -290,7 +340,13 @@ def _run(  # noqa: PLR0913 - a run and its place in the report
         ended=_ended(decoded, part),
         events=len(events),
         note=_note(part),
-        failing=tuple(dict.fromkeys(rule for rules in fails.values() for rule in rules)),
+        failing=tuple(dict.fromkeys(rule for _, rules in sorted(fails.items()) for rule in rules)),
+        elsewhere=tuple(
+            f"{f'Event {at:,}. ' if at else ''}{rule}"
+            for at, rules in sorted(fails.items())
+            if at not in printed
+            for rule in rules
+        ),
         actions=tuple(
             reader.action(first + at, event, data, fails=fails.get(event.version, ()), index=places[event.id])
             for at, (event, data) in enumerate(acting[:most])
@@ -324,15 +380,32 @@ def _note(part: Part) -> str:
     return "; ".join(said)
 
 
-def _failures(decoded: Iterable[tuple[RecordedEvent, Any]]) -> dict[int, tuple[str, ...]]:
-    """Return the failing verdicts that stand in the run, by the event they are about."""
+def _failures(decoded: Sequence[tuple[RecordedEvent, Any]], regraded: Iterable[Regraded]) -> dict[int, tuple[str, ...]]:
+    """Return the failing verdicts that stand in the run and those of re-grades, by the event they are about.
+
+    A re-grade's message may quote that event, so of one that is not covered or is gone only that the rule fails is
+    said. What is about no event stands at 0.
+    """
     found: dict[int, tuple[str, ...]] = {}
     for event, data in decoded:
         if isinstance(data, run.Graded) and data.verdict == "fails" and data.rule:
             at = data.at_version or event.version
             said = f"{data.rule}: {clip(data.message)}" if data.message else data.rule
             found[at] = (*found.get(at, ()), said)
+    marks = {event.version: mark_on(event) for event, _ in decoded}
+    for verdict in regraded:
+        if verdict.says == "fails":
+            at = verdict.at_version or 0
+            found[at] = (*found.get(at, ()), f"{_rule(verdict)}{_failure(verdict, marks)}")
     return found
+
+
+def _failure(verdict: Regraded, marks: Mapping[int, Mark | None]) -> str:
+    if verdict.at_version and verdict.at_version not in marks:
+        return ": at an event that this report does not cover"
+    if verdict.at_version and (mark := marks[verdict.at_version]) is not None:
+        return f": at an event that was {mark.words}"
+    return f": {clip(verdict.message)}" if verdict.message else ""
 
 
 _KINDS: Final[dict[Any, tuple[str, str]]] = {

@@ -23,7 +23,7 @@ from journal.access import Permission, ProjectRequest, reader_id, requires
 from journal.errors import JournalError
 from journal.runtime import job as work
 
-_FILES = {jobs.REPORT: "application/pdf", jobs.BUNDLE: "application/zip"}
+_FILES = {jobs.REPORT: "application/pdf", jobs.BUNDLE: "application/zip", jobs.TRAIL: "application/jsonl"}
 
 
 @never_cache

@@ -22,6 +22,56 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     at_version: int | None
 
 
+class Regraded(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict that a re-grade came to on a run, with its own place in the journal.
+
+    `grade` is the id of the event that tells it and `position` that event's; `at_version` is that of the event of the
+    run which it is about. Not `is_whole` where only a part of the run was judged.
+    """
+
+    grade: str
+    position: int
+    run: str
+    rule: str
+    rule_version: int
+    run_version: int
+    is_whole: bool
+    says: str
+    at_version: int | None
+    message: str
+
+
+def recorded(project: str, runs: Collection[str], *, up_to: int) -> list[Regraded]:
+    """Return the newest verdict of each rule on each of some runs, of those told at positions up to `up_to`.
+
+    The newest is that of the highest version of the rule, on most of the run, and of two such the one told last; a
+    verdict on the whole of the run goes before one on a part. In order of run and rule. A query for each 500 runs.
+    """
+    wanted: list[str] = sorted(runs)
+    found: dict[tuple[str, str], Regraded] = {}
+    for start in range(0, len(wanted), _PAGE):
+        rows = GradeRow.objects.filter(
+            generation=live_generation("grades"),
+            project=project,
+            run__in=wanted[start : start + _PAGE],
+            position__lte=up_to,
+        )
+        for row in rows.order_by("rule_version", "run_version", "is_whole", "position").iterator():
+            found[row.run, row.rule] = Regraded(
+                grade=row.grade,
+                position=row.position,
+                run=row.run,
+                rule=row.rule,
+                rule_version=row.rule_version,
+                run_version=row.run_version,
+                is_whole=row.is_whole,
+                says=row.verdict,
+                at_version=row.at_version,
+                message=row.message,
+            )
+    return [found[key] for key in sorted(found)]
+
+
 def newest(project: str, rule: str, runs: Collection[str], *, rule_version: int | None = None) -> dict[str, Verdict]:
     """Return the newest verdict of a rule on each of some runs, of one of its versions where that is given.
 

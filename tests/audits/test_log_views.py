@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,10 @@ def test_an_audit_is_asked_for_and_fetched_by_a_program(
     assert asked.status_code == 202
     job = client.get(asked["Location"], headers=headers).json()
     assert (job["kind"], job["status"], job["result"]["events"]) == ("audit", "done", 1)
+    trail = client.get(f"{asked['Location']}/trail.jsonl", headers=headers)
+    assert (trail.status_code, trail["Content-Type"]) == (200, "application/jsonl")
+    assert trail["Content-Disposition"].endswith('.jsonl"')
+    assert json.loads(b"".join(trail).splitlines()[0])["action_type"] == "lifecycle"
     bundle = client.get(f"{asked['Location']}/bundle.zip", headers=headers)
     assert b"".join(bundle)[:2] == b"PK"
     assert client.get(f"{asked['Location']}/report.pdf", headers=headers).status_code == 404

@@ -114,6 +114,10 @@ def test_an_audit_is_made_by_a_job_and_handed_over(journal: None, django_capture
     assert hashlib.sha256(content).hexdigest() in page
     with zipfile.ZipFile(io.BytesIO(content)) as files:
         assert json.loads(files.read("manifest.json"))["counts"]["events"] == 8
+    trail = client.get(f"{address}trail.jsonl")
+    assert trail["Content-Type"] == "application/jsonl"
+    assert hashlib.sha256(lines := body_of(trail)).hexdigest() in page
+    assert {json.loads(line)["session_id"] for line in lines.splitlines()}
     report = body_of(client.get(f"{address}report.pdf"))
     assert report == b"%PDF-1.7 a page signed"
     told = next(iter(get_store().read_stream("audit-default"))).payload

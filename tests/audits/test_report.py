@@ -13,16 +13,20 @@ from typing import Any
 
 import pikepdf
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 
-from audits import making, render, signing
+from audits import jobs, making, render, signing
 from audits.bundle import Evidence
-from audits.report import Report
+from audits.copies import Files
+from audits.report import Fact, Report
 from audits.selection import Query
 from audits.verifier import verify
 from journal.access.projects import ensure_project
 from journal.domain import agent_run as run
 from journal.domain.stream import ANY_VERSION
-from journal.runtime import log_keys
+from journal.runtime import log_keys, regrade, saved_rules, sealer
+from journal.runtime.copies import Gone
 from journal.runtime.log_keys import KeyPlace
 from journal.store import get_store
 from tests.builders import event, identity, reasoned, responded, started
@@ -35,8 +39,9 @@ HOSTILE = (
 
 
 @pytest.fixture(autouse=True)
-def _keys(tmp_path: Path) -> Iterator[None]:
-    """Keys of the test's own."""
+def _keys(tmp_path: Path, settings: Any) -> Iterator[None]:
+    """Keys and a folder for files of the test's own."""
+    settings.MEDIA_ROOT = tmp_path / "files"
     before, report_key = log_keys.in_use(), signing.in_use()
     log_keys.use(KeyPlace(tmp_path, host="nagare.example"))
     signing.use(signing.ReportKey(tmp_path / "report_key.pem", name="nagare at nagare.example"))
@@ -108,6 +113,73 @@ def test_its_result_box_is_what_the_verifier_finds(journal: None) -> None:
     broken = evidence()
     broken.files["proofs.json"] = broken.files["proofs.json"].replace(b'"index":1', b'"index":2')
     assert not making.made_report(broken, by="anna").is_good
+
+
+def settled(rule: str, expression: str) -> None:
+    """Save a version of a rule and re-grade every run by it."""
+    saved_rules.save(project="default", name=rule, description="", expression=expression, monotone=True, by="ada")
+    regrade.regrade(rule, project="default")
+
+
+def test_what_a_regrade_found_stands_in_the_report(journal: None) -> None:
+    """By rule and version, at the event it is about; the newest of a rule alone; and the account says up to which."""
+    account = {fact.name: fact.value for fact in reported().complete}
+    assert account["Verdicts of re-grades, the newest of a rule on a run"] == "none found; 1 run not judged"
+    settled("few-errors", "state.totals.tool_errors < 1")
+    found = reported()
+    assert found.runs[0].failing[0].startswith("few-errors, version 1")
+    assert [rule[:25] for rule in found.runs[0].elsewhere] == ["Event 5. few-errors, vers"]
+    assert "no failure recorded" not in render.html(found)
+    account = {fact.name: fact.value for fact in found.complete}
+    assert account["Verdicts of re-grades, the newest of a rule on a run"] == "1, 1 failing"
+    assert account["The last of these that was recorded"].startswith("few-errors, version 1, entry ")
+    (told,) = evidence().manifest["regrades"]
+    assert (told["rule"], told["rule_version"], told["verdict"], told["at_version"]) == ("few-errors", 1, "fails", 5)
+    settled("few-errors", "state.totals.tool_errors < 9")
+    again = reported()
+    assert [rule for rule in again.runs[0].failing if "few-errors" in rule] == []
+    assert Fact(name="Verdicts of re-grades, the newest of a rule on a run", value="1") in again.complete
+    assert again.is_good
+
+
+def test_a_run_that_only_a_regrade_fails_is_a_failing_run(journal: None) -> None:
+    """Also where nothing stands in the run itself, and an event outside what is covered is not quoted."""
+    settled("no-answer", "state.status != 'answered'")
+    query = Query(project="default", subject="user-42", until=DAY + timedelta(seconds=5))
+    found = making.made_report(making.gathered(query), by="anna")
+    assert found.failing == 1
+    assert found.runs[0].failing == ("no-answer, version 1: at an event that this report does not cover",)
+
+
+def test_a_regrade_after_the_checkpoint_changes_no_byte(journal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its verdicts are not under it, so the same question at the same checkpoint is the same file."""
+    before = evidence()
+    page = render.html(making.made_report(before, by="anna"))
+    monkeypatch.setattr(sealer, "catch_up", lambda: None)
+    settled("few-errors", "state.totals.tool_errors < 1")
+    after = evidence()
+    assert after.note == before.note
+    assert after.files == before.files
+    assert render.html(making.made_report(after, by="anna")) == page
+    monkeypatch.undo()
+    assert evidence().regraded
+
+
+def test_files_that_quote_a_verdict_go_with_it(journal: None) -> None:
+    """A report says what a re-grade found: where that event's payload goes, so do report, bundle and trail."""
+    settled("few-errors", "state.totals.tool_errors < 1")
+    (told,) = evidence().manifest["regrades"]
+    job = jobs.submit(Query(project="default", subject="user-42"), user_id=None, by="anna")
+    for name in (jobs.BUNDLE, jobs.TRAIL):
+        default_storage.save(jobs.place(job.id, name), ContentFile(making.bundle(evidence())))
+    for event_id, left in ((identity("another"), True), (told["event_id"], False)):
+        ids = frozenset({event_id})
+        Files().clear(
+            Gone(
+                project="default", order="o", words="purged", streams=frozenset(), whole=frozenset(), event_ids=ids
+            )
+        )  # fmt: skip
+        assert [default_storage.exists(jobs.place(job.id, name)) for name in (jobs.BUNDLE, jobs.TRAIL)] == [left] * 2
 
 
 def test_the_sums_of_the_account_add_up(journal: None) -> None:

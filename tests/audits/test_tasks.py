@@ -24,5 +24,5 @@ def test_a_worker_hands_an_audit_to_a_child(made: list[tuple[str, str]]) -> None
 
 def test_without_a_worker_it_is_made_on_the_spot(made: list[tuple[str, str]]) -> None:
     """Where tasks run in the process that asks for them, its database may be one that no other process sees."""
-    tasks.run_audit.delay("a-1")
+    tasks.run_audit.apply(args=("a-1",))
     assert made == [("here", "a-1")]

@@ -17,7 +17,7 @@ from journal.management.base import Command as Base
 from journal.management.base import add_project_argument, moment, wrong_usage
 from journal.runtime import private_file
 
-KINDS = (".pdf", ".zip")
+KINDS = (".pdf", ".zip", ".jsonl")
 
 
 class Command(Base):
@@ -44,7 +44,11 @@ class Command(Base):
         )
         parser.add_argument("--previous", metavar="FILE", type=Path, help="a checkpoint that the log has to go on from")
         parser.add_argument(
-            "--out", metavar="FILE", type=Path, required=True, help="where to write it: .pdf, or .zip for the bundle"
+            "--out",
+            metavar="FILE",
+            type=Path,
+            required=True,
+            help="where to write it: .pdf, .zip for the bundle, or .jsonl for the trail",
         )
         parser.add_argument("--unsigned", action="store_true", help="leave the PDF's own signature out")
         add_project_argument(parser)
@@ -53,7 +57,7 @@ class Command(Base):
         """Make it, write it, and record that."""
         out: Path = options["out"]
         if out.suffix.lower() not in KINDS:
-            raise wrong_usage(f"--out has to end in {' or '.join(KINDS)}")
+            raise wrong_usage(f"--out has to end in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
         names = ("subject", "correlation", "since", "until", "agent", "tool")
         query = Query(project=ensure_project(options["project"]).slug, **{name: options[name] for name in names})
         previous = _read(options["previous"])
@@ -77,6 +81,8 @@ BY = "nagare audit"
 def _made(out: Path, evidence: Evidence, options: dict[str, Any]) -> bytes:
     if out.suffix.lower() == ".zip":
         return making.bundle(evidence)
+    if out.suffix.lower() == ".jsonl":
+        return making.trail(evidence)
     made = making.pdf(evidence, by=BY, purpose=options["purpose"])
     return made if options["unsigned"] else making.signed(made)
 

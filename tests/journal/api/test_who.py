@@ -49,6 +49,7 @@ NEEDS = {
     "GET audits/{audit_id}": "audit",
     "GET audits/{audit_id}/report.pdf": "audit",
     "GET audits/{audit_id}/bundle.zip": "audit",
+    "GET audits/{audit_id}/trail.jsonl": "audit",
     "GET incidents": "read",
     "POST incidents": "audit",
     "GET incidents/{incident_id}": "read",
