@@ -35,7 +35,9 @@ PASS, FAIL, UNKNOWN = "PASS", "FAIL", "????"
 REQUIRED = ("manifest.json", "events.jsonl", "proofs.json", "checkpoint.txt", "previous-checkpoint.txt", "keys.txt")
 MOST_BYTES = 2 * 1024**3
 SUBJECT_KEY = re.compile(rb'"\$enc":\{"k":"([0-9A-Za-z._-]{1,64})"')
-WITHDRAWN = re.compile(rb'\{"\$withdrawn":\{"sha256":"([0-9a-f]{64})"')
+WITHDRAWN = re.compile(  # the entire payload, so that nothing can be said beside the digest of what is gone
+    rb'\{"\$withdrawn":\{"sha256":"([0-9a-f]{64})",("act":"[0-9a-f-]{36}","kind":"(?:purged|erased)","at":"[0-9T:.Z-]{27}")'
+    rb'(?:,"keys":\["[0-9A-Za-z._-]{1,64}"(?:,"[0-9A-Za-z._-]{1,64}")*\])?\}(?:,"time":"unknown")?\}')
 EXACT = 2**53
 MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
 
@@ -234,7 +236,7 @@ def stored(event, name):
     return unbase64(event.get(f"{name}_raw_b64"), f"{name}_raw_b64")
 
 def digest(raw):
-    gone = WITHDRAWN.match(raw)  # purged or erased: the digest of what stood there is left
+    gone = WITHDRAWN.fullmatch(raw)  # purged or erased: the digest of what stood there is left
     return gone[1].decode() if gone else hashlib.sha256(raw).hexdigest()
 
 def leaf_of(event):
@@ -255,7 +257,7 @@ def exact(value):
 
 def check_events(events, head, proofs):
     """Each event, as it was recorded, stands in the log under the checkpoint, in this order."""
-    before = -1
+    before, gone = -1, 0
     if len(proofs) != len(events): raise Bad(f"there are {len(proofs):,} proofs of {len(events):,} events")
     for event in events:
         who = f"{event['stream']} version {event['version']}"
@@ -264,11 +266,12 @@ def check_events(events, head, proofs):
         path = [unbase64(step, "a proof") for step in proof["path"]]
         if root_from(leaf_of(event), proof["index"], head["size"], path) != head["root"]:
             raise Bad(f"{who} is not what was sealed at entry {proof['index']:,}")
+        marks = [WITHDRAWN.fullmatch(stored(event, name)) for name in ("data", "metadata")]
+        if len({mark and mark[2] for mark in marks}) == 2: raise Bad(f"{who}: data and metadata are not gone by one order")
         for name in ("data", "metadata"):
             if exact(json.loads(stored(event, name))) != event[name]: raise Bad(f"{who} shows another {name} than was recorded")
         if event["log_index"] <= before: raise Bad(f"{who} stands out of order")
-        before = event["log_index"]
-    gone = sum(bool(WITHDRAWN.match(stored(event, "data"))) for event in events)
+        before, gone = event["log_index"], gone + bool(marks[0])
     words = f"{len(events):,} events are as they were sealed, each with its proof, in the journal's order"
     return words + (f"; the payloads of {gone:,} were purged or erased since: their digests stay" if gone else "")
 
