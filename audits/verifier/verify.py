@@ -287,6 +287,7 @@ def check_times(events, head, top, proofs):
 
 def check_journal(manifest):
     """The journal was as it was sealed when this was made of it, as whoever made it says."""
+    if manifest and "journal" not in manifest: raise Unknown("the whole journal was not checked yet when it was made")
     if manifest["journal"]["wrong"]: raise Bad(f"the journal it was made of was altered: {manifest['journal']['wrong'][0]}")
     return f"all {manifest['journal']['checked']:,} sealed events of the journal were as they were sealed, it says"
 
@@ -357,7 +358,7 @@ def verify(files: dict, *, keys=(), previous=None, witnesses=(), quorum=0, say=p
             raise Unknown(f"this bundle holds no proof from the checkpoint at {old['size']:,} events; ask for one")
         return check_growth(old, parts["head"], parts["consistency"])
     def times():
-        if not parts["occurred_checkpoint"]: raise Unknown("the log has no tree over the times yet")
+        if not parts.get("occurred_checkpoint"): raise Unknown("no times were sealed yet when it was made")
         return check_times(parts["events"], parts["head"], growth(parts["occurred_checkpoint"].encode(), "times'"), parts["proofs"])
     if pdf is not None: check("pdf", lambda: check_signature(pdf))
     check("files", read)

@@ -283,6 +283,16 @@ def test_nothing_can_be_said_beside_the_digest_of_what_is_gone(
     assert ("the payloads of 1 were" in said[0]) is (verdict == "PASS")
 
 
+def test_a_bundle_from_before_there_was_a_check_is_not_checked_for_that(journal: None) -> None:
+    """It is no forgery: what it lacks is named, and all else passes."""
+    files = gather(Query(project="default", subject="user-42")).files
+    older = changed(files, "proofs.json", lambda p: {k: v for k, v in p.items() if k != "occurred_checkpoint"})
+    older = changed(older, "manifest.json", lambda m: {k: v for k, v in m.items() if k != "journal"})
+    *said, code = lines(older)
+    assert code == "2"
+    assert [line.partition(":")[0] for line in said if not line.startswith("PASS")] == ["????  times", "????  journal"]
+
+
 def _instead(events: list[dict[str, Any]], _: object) -> list[dict[str, Any]]:
     return events
 
