@@ -27,6 +27,8 @@ _AT_ONCE: Final = 2
 _MOST_LINES: Final = 200
 _MOST_ANSWER: Final = 1 << 18
 _VERDICTS: Final = {"PASS": True, "FAIL": False}
+_CODES: Final = {0: True, 1: False, 2: None}
+"""What the verifier's exit code says of all its lines."""
 
 
 class CheckRefused(Refused):
@@ -57,8 +59,12 @@ class Checked:
     @property
     def is_good(self) -> bool | None:
         """False where a check failed, None where none did and not all could be made."""
-        found = [line.is_good for line in self.lines]
-        return False if False in found else None if None in found or not found else True
+        return _of_all(self.lines)
+
+
+def _of_all(lines: Sequence[Line]) -> bool | None:
+    found = [line.is_good for line in lines]
+    return False if False in found else None if None in found or not found else True
 
 
 def program(name: str = "verify.py") -> bytes:
@@ -116,13 +122,21 @@ def _lines(arguments: Sequence[str], folder: str, deadline_s: float) -> Iterator
             timeout=deadline_s,
             check=False,
         )
-        said, ended = done.stdout, done.returncode in (0, 1, 2) and bool(done.stdout)
+        said, code = done.stdout, done.returncode
+        ended = code in _CODES and bool(said)
         why = "the check ended before it was done: it may have used up its memory or its time"
     except subprocess.TimeoutExpired as late:
-        said, ended, why = late.stdout or b"", False, f"not done after {deadline_s:g} s, and stopped"
-    for line in said[:_MOST_ANSWER].decode(errors="replace").splitlines()[:_MOST_LINES]:
-        verdict, _, rest = line.partition("  ")
-        name, _, words = rest.partition(": ")
-        yield Line(name=name, is_good=_VERDICTS.get(verdict), words=words.replace(folder, "").lstrip("/"))
+        said, code, ended, why = late.stdout or b"", None, False, f"not done after {deadline_s:g} s, and stopped"
+    shown = said[:_MOST_ANSWER].decode(errors="replace").split("\n")[:_MOST_LINES]
+    lines = [_line(line, folder) for line in shown if line]
+    yield from lines
     if not ended:
         yield Line(name="file", is_good=None, words=why)
+    elif code and _of_all(lines) is not _CODES[code]:  # what was cut off of its answer is the worst of it
+        yield Line(name="file", is_good=_CODES[code], words="not every check passed")
+
+
+def _line(line: str, folder: str) -> Line:
+    verdict, _, rest = line.partition("  ")
+    name, _, words = rest.partition(": ")
+    return Line(name=name, is_good=_VERDICTS.get(verdict), words=words.replace(folder, "").lstrip("/"))

@@ -26,9 +26,10 @@ LONGEST: Final = 4_000
 """Bytes of a mark at most: what takes a payload's place holds none."""
 
 _MARK: Final = re.compile(
-    rb'\{"\$withdrawn":\{"sha256":"([0-9a-f]{64})","act":"([0-9a-f-]{36})","kind":"(purged|erased)","at":"([^"]{27})"'
-    rb'(?:,"keys":\[((?:"[0-9A-Za-z._-]{1,64}",?)*)\])?\}'
+    rb'\{"\$withdrawn":\{"sha256":"([0-9a-f]{64})","act":"([0-9a-f-]{36})","kind":"(purged|erased)","at":"([0-9T:.Z-]{27})"'
+    rb'(?:,"keys":\[("[0-9A-Za-z._-]{1,64}"(?:,"[0-9A-Za-z._-]{1,64}")*)\])?\}(?:,"time":"unknown")?\}'
 )
+"""All of a mark: bytes beside it would stand behind a digest that is not theirs."""
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +72,10 @@ def is_withdrawn(payload: bytes) -> bool:
 
 
 def mark_of(payload: bytes) -> Mark | None:
-    """Return a payload's mark, None where the payload is there."""
+    """Return a payload's mark, None where the payload is there, or anything else than a mark as it is written."""
     if not payload.startswith(BEGINNING):
         return None
-    found = _MARK.match(payload)
+    found = _MARK.fullmatch(payload)
     if found is None:
         return None
     digest, act, kind, at, keys = found.groups()

@@ -138,6 +138,8 @@ def _events(log: Log, on_progress: OnProgress) -> Iterator[Check]:
     yield from missing.checks()
     if log.occurred:
         yield _times(log, times)
+    elif log_rows.has_times(log, log_rows.head_at(log)):
+        yield Check(name="times", is_good=False, words="times were signed, and the log's tree over them is gone")
 
 
 class _Heads:

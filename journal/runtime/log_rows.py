@@ -14,7 +14,7 @@ from journal.domain.merkle import HASH_BYTES, TILE_WIDTH, Frontier, Tiles
 from journal.domain.note import Checkpoint, Proof
 from journal.errors import JournalError
 from journal.models import EventRow, Log, LogHead, LogTile
-from journal.runtime import census
+from journal.runtime import census, log_heads
 
 OCCURRED: Final = 64
 """Where the levels of the tree over the times begin among a log's tiles; no log is 64 levels high."""
@@ -152,6 +152,12 @@ def write_head(log: Log, checkpoint: Checkpoint, *, note: str, occurred_note: st
 def occurred_origin(log: Log) -> str:
     """Return the origin that heads of the tree over the times are signed under."""
     return f"{log.origin}/occurred"
+
+
+def has_times(log: Log, newest: LogHead | None) -> bool:
+    """Return whether times of a log were signed, as its newest head says, or one that is kept outside the database."""
+    is_said = newest is not None and bool(newest.occurred_note)
+    return is_said or log_heads.in_use().newest(occurred_origin(log)) is not None
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

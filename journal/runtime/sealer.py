@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Final
 
 import structlog
@@ -113,7 +113,7 @@ def _seal(found: Log, events: Sequence[RecordedEvent], tell: Tell | None = None)
     keyring = log_keys.in_use().keyring()
     try:
         growth = grow(checked(found, keyring), [leaf_of(event).hash for event in events], _reader(found))
-        times = _grown_times(found, events)
+        times = _grown_times(found, events, keyring)
     except LogBroken as broken:
         _break(found, str(broken), events[-1])
         return
@@ -126,7 +126,8 @@ def _seal(found: Log, events: Sequence[RecordedEvent], tell: Tell | None = None)
     note = sign(signed, [keyring.current])
     occurred_note = sign(_head(log_rows.occurred_origin(found), times), [keyring.current])
     log_rows.write_head(found, signed, note=note, occurred_note=occurred_note, position=position)
-    transaction.on_commit(partial(log_heads.in_use().keep, note), robust=True)
+    for kept in (note, occurred_note):
+        transaction.on_commit(partial(log_heads.in_use().keep, kept), robust=True)
     if tell is not None:
         transaction.on_commit(partial(tell, note), robust=True)
 
@@ -139,16 +140,37 @@ def _reader(found: Log, base: int = 0) -> ReadTile:
     return lambda level, index, width: log_rows.read_tile(found, base + level, index, width)
 
 
-def _grown_times(found: Log, events: Sequence[RecordedEvent]) -> Growth:
+def _grown_times(found: Log, events: Sequence[RecordedEvent], keyring: Keyring) -> Growth:
     """Let the tree over the times grow; one that a log from before it lacks is made in whole."""
+    frontier = _checked_times(found, keyring)
+    leaves = [occurred_leaf(event) for event in chain(_before(found, frontier), events)]
+    if frontier.size + len(leaves) != found.size + len(events):
+        raise LogBroken(f"{found.origin} has {found.size:,} leaves, and the journal another number of events to them")
+    return grow(frontier, leaves, _reader(found, log_rows.OCCURRED))
+
+
+def _checked_times(found: Log, keyring: Keyring) -> Frontier:
+    """Return the frontier of the tree over the times, once its tiles, the log's row and its signed head agree.
+
+    It is empty where nothing was signed of times yet. Times that were sealed once are never sealed anew: whoever could
+    take their tree away could give events other ones.
+    """
     try:
         frontier = log_rows.occurred_frontier_of(found)
     except ValueError as error:
         raise LogBroken(f"the row of {found.origin} is damaged: {error}") from error
-    leaves = [occurred_leaf(event) for event in (*_before(found, frontier), *events)]
-    if frontier.size + len(leaves) != found.size + len(events):
-        raise LogBroken(f"{found.origin} has {found.size:,} leaves, and the journal another number of events to them")
-    return grow(frontier, leaves, _reader(found, log_rows.OCCURRED))
+    newest, origin = log_rows.head(found), log_rows.occurred_origin(found)
+    if not frontier.size and not log_rows.has_times(found, newest):
+        return frontier
+    try:
+        signed = open_checkpoint(newest.occurred_note if newest else "", keyring.verifiers).checkpoint
+    except NoteRefused as error:
+        raise LogBroken(f"the head of {origin} is not signed by this installation: {error}") from error
+    if (signed.origin, signed.size, signed.root) != (origin, found.size, frontier.root):
+        raise LogBroken(f"the row of {found.origin} holds other times than were signed at {signed.size:,} leaves")
+    if root_of(found, base=log_rows.OCCURRED) != signed.root:
+        raise LogBroken(f"the tiles of {origin} do not give the root that was signed at {signed.size:,} leaves")
+    return frontier
 
 
 def _before(found: Log, frontier: Frontier) -> Iterator[RecordedEvent]:
@@ -185,10 +207,10 @@ def checked(found: Log, keyring: Keyring) -> Frontier:
     return frontier
 
 
-def root_of(found: Log, size: int | None = None) -> bytes:
-    """Return the root that a log's tiles give; nothing where tiles are missing."""
+def root_of(found: Log, size: int | None = None, *, base: int = 0) -> bytes:
+    """Return the root that a log's tiles give, or those over its times; nothing where tiles are missing."""
     try:
-        return log_rows.tiles(found).root(size)
+        return log_rows.tiles(found, base=base).root(size)
     except IndexError:
         return b""
 

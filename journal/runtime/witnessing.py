@@ -30,7 +30,10 @@ PACE_S: Final = 5.0
 """How often a log's newest head is shown to a witness: a head a second needs no signature each."""
 
 REST_S: Final = 60.0
-"""How long a witness that did not sign is left alone: the log is sealed meanwhile, and not witnessed."""
+"""How long a witness that did not sign is left alone: with that log, or where it gave no answer, with every one.
+
+They are sealed meanwhile, and not witnessed.
+"""
 _DIGITS: Final = 20
 
 
@@ -43,6 +46,9 @@ class WitnessRefused(JournalError):
 
 
 _next_at: dict[tuple[str, str], float] = {}
+"""When a log's head may be shown to a witness again, by origin and address."""
+_away_until: dict[str, float] = {}
+"""Until when a witness that gave no answer is not asked at all, by address: one wait for it is enough."""
 
 
 def ask_all() -> None:
@@ -51,7 +57,7 @@ def ask_all() -> None:
     for found in log_rows.all_newest() if known else ():
         for witness in () if found.broken else known:
             place = (found.origin, witness.url)
-            if monotonic() >= _next_at.get(place, 0.0):
+            if monotonic() >= max(_next_at.get(place, 0.0), _away_until.get(witness.url, 0.0)):
                 _next_at[place] = monotonic() + (PACE_S if _asked(found, witness) else REST_S)
 
 
@@ -64,6 +70,8 @@ def _asked(found: Log, witness: Witness) -> bool:
         line = ask(found, newest, witness)
     except (WitnessRefused, http_out.AddressRefused, OSError, http.client.HTTPException) as error:
         log.warning("not_witnessed", origin=found.origin, witness=witness.key.name, reason=str(error)[:300])
+        if not isinstance(error, WitnessRefused):
+            _away_until[witness.url] = monotonic() + REST_S
         return False
     LogHead.objects.filter(pk=newest.pk).update(note=cosign(newest.note, line))
     log.info("witnessed", origin=found.origin, size=newest.size, witness=witness.key.name)

@@ -241,6 +241,58 @@ def test_whatever_is_changed_in_a_bundle_is_found(
     assert f"FAIL  {fails}" in [line.partition(":")[0] for line in said]
 
 
+def withdrawn(events: list[dict[str, Any]], at: int, marks: dict[str, bytes]) -> list[dict[str, Any]]:
+    """Return the events with payloads of one replaced. DIGEST in what replaces them is the one of what stood there."""
+    fields: dict[str, Any] = {}
+    for name, mark in marks.items():
+        digest = hashlib.sha256(events[at][f"{name}_raw"].encode()).hexdigest()
+        fields[f"{name}_raw"] = mark.decode().replace("DIGEST", digest)
+        fields[name] = json.loads(fields[f"{name}_raw"])
+    keys = {"subject_keys": events[at].get("subject_keys", [])}
+    return edited(events, at, **fields, **keys)
+
+
+def _mark(act: str = "0", beside: str = "", at: str = "2026-11-30T00:00:00.000000Z") -> bytes:
+    told = f'"act":"{act * 36}","kind":"erased","at":"{at}"'
+    return f'{{"$withdrawn":{{"sha256":"DIGEST",{told}}}{beside}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("marks", "verdict"),
+    [
+        ({"data": _mark(), "metadata": _mark()}, "PASS"),
+        ({"data": _mark(), "metadata": _mark(beside=',"time":"unknown"')}, "PASS"),
+        ({"data": b'{"$withdrawn":{"sha256":"DIGEST"},"toolName":"rm"}'}, "FAIL"),
+        ({"metadata": b'{"$withdrawn":{"sha256":"DIGEST"},"actor":"user:bob"}'}, "FAIL"),
+        ({"data": _mark(), "metadata": _mark(beside=',"actor":"user:bob"')}, "FAIL"),
+        ({"data": _mark(beside=',"toolName":"rm"'), "metadata": _mark()}, "FAIL"),
+        ({"data": _mark(at="user:bob approved of this!!"), "metadata": _mark()}, "FAIL"),
+        ({"metadata": _mark()}, "FAIL"),
+        ({"data": _mark()}, "FAIL"),
+        ({"data": _mark(), "metadata": _mark(act="1")}, "FAIL"),
+    ],
+)
+def test_nothing_can_be_said_beside_the_digest_of_what_is_gone(
+    journal: None, marks: dict[str, bytes], verdict: str
+) -> None:
+    """A mark stands for a payload whole, and an event's data and metadata are gone by one order."""
+    files = gather(Query(project="default", subject="user-42")).files
+    forged = changed(files, "events.jsonl", partial(withdrawn, at=2, marks=marks))
+    said = [line for line in lines(forged) if "  events: " in line]
+    assert [line.partition("  ")[0] for line in said] == [verdict]
+    assert ("the payloads of 1 were" in said[0]) is (verdict == "PASS")
+
+
+def test_a_bundle_from_before_there_was_a_check_is_not_checked_for_that(journal: None) -> None:
+    """It is no forgery: what it lacks is named, and all else passes."""
+    files = gather(Query(project="default", subject="user-42")).files
+    older = changed(files, "proofs.json", lambda p: {k: v for k, v in p.items() if k != "occurred_checkpoint"})
+    older = changed(older, "manifest.json", lambda m: {k: v for k, v in m.items() if k != "journal"})
+    *said, code = lines(older)
+    assert code == "2"
+    assert [line.partition(":")[0] for line in said if not line.startswith("PASS")] == ["????  times", "????  journal"]
+
+
 def _instead(events: list[dict[str, Any]], _: object) -> list[dict[str, Any]]:
     return events
 

@@ -8,9 +8,14 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
@@ -18,6 +23,7 @@ from audits import checking, making
 from audits.bundle import archive
 from audits.checking import CheckRefused
 from audits.selection import Query
+from audits.verifier import verify
 from journal.access import Role, add_project, add_user
 from journal.access.projects import ensure_project
 from journal.runtime import log_keys
@@ -134,6 +140,63 @@ def test_bombs_end_themselves_and_nothing_else() -> None:
         packed,
     )
     assert "memory" in said(b"%PDF-1.7\n" + stream * 6)[-1][1]
+
+
+def forged(words: str) -> bytes:
+    """Return a PDF whose attached manifest is a wrong one, signed in whole by a certificate of such a subject."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.ObjectIdentifier("2.5.4.13")
+    subject = x509.Name([x509.NameAttribute(name, words)])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    dated = builder.serial_number(1).not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2100, 1, 1))  # noqa: DTZ001
+    certificate, room = dated.sign(key, hashes.SHA256()), 60_000
+    manifest = b'{"files":{},"completeness":{}}'
+    head = b"%%PDF-1.7\n<</Type /EmbeddedFile /Length %d>>\nstream\n%s\nendstream\n" % (len(manifest), manifest)
+    start = len(head) + len(b"/ByteRange []") + 60 + len(b" /Contents ")
+    head += b"/ByteRange [" + (b"0 %d %d %d" % (start, start + room + 2, 7)).ljust(60) + b"] /Contents "
+    tail = b"\n%%EOF\n"
+    signed = pkcs7.PKCS7SignatureBuilder().set_data(head + tail).add_signer(certificate, key, hashes.SHA256())
+    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCapabilities]
+    return head + b"<" + signed.sign(Encoding.DER, options).hex().encode().ljust(room, b"0") + b">" + tail
+
+
+def test_what_a_file_says_of_itself_is_no_line_of_the_answer() -> None:
+    """A signer's name with lines in it does not push the ones that fail out of sight."""
+    ensure_project("default")
+    checked = checking.check("case", forged("Acme\n" + "PASS  query: ok\n" * 250), keys=own_keys())
+    assert checked.is_good is False
+    assert [line.name for line in checked.lines if line.is_good] == ["pdf"]
+    assert "Acme?PASS  query: ok?" in checked.lines[0].words
+    assert {"files", "events"} <= {line.name for line in checked.lines if line.is_good is False}
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_the_exit_code_counts_where_the_answer_was_cut(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines past those that are shown may be the ones that fail."""
+    (tmp_path / "verifier").mkdir()
+    (tmp_path / "verifier" / "child.py").write_text(f"print('PASS  a: b\\n' * 300)\nraise SystemExit({code})")
+    monkeypatch.setattr(checking, "__file__", str(tmp_path / "checking.py"))
+    checked = checking.check("case", b"x", keys=())
+    assert checked.is_good is (True, False, None)[code]
+    assert len(checked.lines) == 200 + (code != 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%PDF-1.7 /Type /EmbeddedFile >> stream\n",
+        b"%PDF-1.7 /Type /EmbeddedFile /FlateDecode /Length 4 >> stream\nnone",
+        b"%PDF-1.7 /Type /EmbeddedFile /Length 99999 >> stream\n" + b'{"files":' + b"[" * 60_000 + b'"completeness"',
+    ],
+)
+def test_a_file_that_cannot_be_taken_apart_is_not_checked(content: bytes, tmp_path: Path) -> None:
+    """It is no traceback, and no forgery either."""
+    said: list[str] = []
+    path = tmp_path / "case.pdf"
+    path.write_bytes(content)
+    assert verify.main([str(path)], say=said.append) == 2
+    assert [line[:12] for line in said] == ["????  file: "]
 
 
 def test_a_check_that_takes_too_long_is_ended(files: dict[str, bytes]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from journal.domain.leaf import leaf_of, occurred_leaf
-from journal.domain.merkle import root_of
+from journal.domain.merkle import Frontier, grow, root_of
 from journal.domain.note import open_checkpoint
 from journal.domain.proof import check_inclusion
 from journal.errors import Refused
@@ -157,6 +157,63 @@ def test_a_log_from_before_there_was_a_tree_over_the_times_gets_one() -> None:
     )
     alter(1, occurred_us=2_000_000)
     assert "entry 1 of the log is not what was sealed" in answer()["events"]
+
+
+def _no_times(log: Log) -> None:
+    Log.objects.filter(pk=log.pk).update(occurred=b"")
+
+
+def _no_times_at_all(log: Log) -> None:
+    _no_times(log)
+    LogTile.objects.filter(log=log, level__gte=log_rows.OCCURRED).delete()
+    LogHead.objects.filter(log=log).update(occurred_note="")
+
+
+def _no_head_of_times(log: Log) -> None:
+    LogHead.objects.filter(log=log).update(occurred_note="")
+
+
+def _head_of_events(log: Log) -> None:
+    LogHead.objects.filter(log=log).update(occurred_note=newest_note(log))
+
+
+def _no_tiles_of_times(log: Log) -> None:
+    LogTile.objects.filter(log=log, level__gte=log_rows.OCCURRED).delete()
+
+
+def _other_row_and_tiles(log: Log) -> None:
+    """Let row and tiles hold the altered times, signed by nobody."""
+    growth = grow(Frontier(), [occurred_leaf(event) for event in get_store().read_all()], lambda *_: b"")
+    Log.objects.filter(pk=log.pk).update(occurred=b"".join(growth.frontier.roots))
+    for (level, index), hashes in growth.tiles.items():
+        LogTile.objects.filter(log=log, level=log_rows.OCCURRED + level, index=index).update(hashes=hashes)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "words"),
+    [
+        (_no_times, "the log's tree over them is gone"),
+        (_no_times_at_all, "the log's tree over them is gone"),
+        (_no_head_of_times, "the head over the times is not this installation's"),
+        (_head_of_events, "they give another root"),
+        (_no_tiles_of_times, "was given another time of occurrence"),
+        (_other_row_and_tiles, "they give another root"),
+    ],
+)
+def test_times_that_were_sealed_are_never_sealed_anew(
+    heads: Heads, tamper: Callable[[Log], None], words: str, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Whoever takes their tree away to give an event another time stops the log, and a check says so before that."""
+    with django_capture_on_commit_callbacks(execute=True):
+        log = sealed(5)
+    assert answer() == {}
+    if tamper is not _no_head_of_times and tamper is not _head_of_events:
+        alter(2, occurred_us=1_000_000)
+    tamper(log)
+    assert words in " ".join(answer().values())
+    log = sealed(1)
+    assert (log.size, bool(log.broken)) == (5, True)
+    assert "sealing" in answer()
 
 
 def test_a_second_look_seals_nothing_twice() -> None:

@@ -19,7 +19,7 @@ from audits.selection import Query
 from audits.verifier.witness import Witness as Standalone
 from audits.verifier.witness import handler, is_consistent
 from audits.verifier.witness import main as _main
-from journal.access.projects import ensure_project
+from journal.access.projects import add_project, ensure_project
 from journal.domain.merkle import Frontier, Tiles, grow
 from journal.domain.note import cosign, parse_vkey
 from journal.errors import ConfigurationRefused
@@ -39,11 +39,16 @@ def _keys(tmp_path: Path) -> Iterator[None]:
     """A key of the test's own, and no witness in use after it."""
     before = log_keys.in_use()
     log_keys.use(KeyPlace(tmp_path, host="nagare.example"))
-    witnessing._next_at.clear()
+    _rested()
     yield
     log_keys.use(before)
     witnesses.use(())
+    _rested()
+
+
+def _rested() -> None:
     witnessing._next_at.clear()
+    witnessing._away_until.clear()
 
 
 class Served:
@@ -185,6 +190,38 @@ def test_a_witness_that_is_down_holds_nothing_up(served: Served, caplog: pytest.
     witnessing.ask_all()
     assert served.seen == [2]
     assert "not_witnessed" in caplog.text
+
+
+@pytest.mark.parametrize(("status", "asked"), [(None, 1), (404, 3)])
+def test_one_that_gives_no_answer_is_waited_for_once(served: Served, status: int | None, asked: int) -> None:
+    """Not once a log; one that refuses a log may sign another. After its rest it is asked again."""
+    calls: list[str] = []
+
+    class Absent(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            calls.append(self.path)
+            if status is not None:
+                self.send_response(status)
+                self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the library's own name
+            pass
+
+    server = serving(Absent)
+    absent = Witness(key=served.known.key, url=f"http://127.0.0.1:{server.server_address[1]}")
+    for project in ("other", "third"):
+        add_project(project)
+        get_store(project).append("run-1", [raw(data=b"{}")], expected_version=0)
+    sealed(2)
+    witnesses.use([absent])
+    for _ in range(2):
+        witnessing.ask_all()
+        assert len(calls) == asked
+    _rested()
+    witnessing.ask_all()
+    assert len(calls) == asked * 2
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_bundle_shows_who_witnessed_and_the_verifier_asks_for_them(served: Served, tmp_path: Path) -> None:
