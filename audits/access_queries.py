@@ -212,7 +212,7 @@ NAMES: Final = ("user", "kind", "object", "outcome", "since", "until")
 
 def page(project: str, given: Mapping[str, str], *, now: datetime) -> Page:
     """Return the page. What cannot be read is said, and nothing is shown for it."""
-    draft = {name: " ".join(given.get(name, "").replace("\x00", "").split())[:_LONGEST] for name in NAMES}
+    draft = cleaned(given)
     settle()
     try:
         asked = filter_of(draft)
@@ -233,6 +233,11 @@ def page(project: str, given: Mapping[str, str], *, now: datetime) -> Page:
         older=urlencode({**told, "before": found[PAGE - 1].position}) if len(found) > PAGE else "",
         is_first=cursor is None,
     )
+
+
+def cleaned(given: Mapping[str, str]) -> dict[str, str]:
+    """Return what an address says of a filter, as a database can be asked for it: no NUL, nothing too long."""
+    return {name: " ".join(given.get(name, "").replace("\x00", "").split())[:_LONGEST] for name in NAMES}
 
 
 def filter_of(draft: Mapping[str, str]) -> Filter:

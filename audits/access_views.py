@@ -41,7 +41,7 @@ def export(request: ProjectRequest, form: str) -> HttpResponseBase:
     if form not in queries.FORMS:
         raise Http404("no such format")
     try:
-        asked = queries.filter_of(request.GET.dict())
+        asked = queries.filter_of(queries.cleaned(request.GET.dict()))
     except ValueError as refused:
         return HttpResponse(f"{refused}\n", status=400, content_type="text/plain; charset=utf-8")
     queries.settle()

@@ -34,13 +34,18 @@ class ProjectRefused(JournalError):
         super().__init__(f"project {slug!r}: {reason}")
 
 
+def is_slug(text: str) -> bool:
+    """Return whether a project may have this name."""
+    return _SLUG.fullmatch(text) is not None
+
+
 def add_project(slug: str, *, name: str = "") -> Project:
     """Make a project.
 
     Raises:
         ProjectRefused: the slug is taken or is none.
     """
-    if not _SLUG.fullmatch(slug):
+    if not is_slug(slug):
         raise ProjectRefused(slug=slug, reason="use lower-case letters, digits and dashes, 64 at most")
     project, is_new = Project.objects.get_or_create(slug=slug, defaults={"name": name or slug})
     if not is_new:

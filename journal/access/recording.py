@@ -13,12 +13,13 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
-from django.db import connections, transaction
+from django.db import DataError, connections, transaction
 from uuid_utils.compat import uuid7
 
 from journal.access.acting import Actor, actor
@@ -27,6 +28,8 @@ from journal.domain.access_log import EVENTS, AccessKind, Outcome, stream_of
 from journal.domain.catalog import catalog
 from journal.domain.event import EventData, Metadata, instant
 from journal.domain.stream import ANY_VERSION
+from journal.errors import EventIdReused, PayloadRefused
+from journal.models import Project
 from journal.store import get_store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -42,6 +45,10 @@ MOST_REFUSED: Final = 200
 """Different refusals that one project's log tells apart in a window; more are told as one sum."""
 
 _MOST_WAITING: Final = 20_000
+_MOST_TRIES: Final = 100
+"""How often one record is tried while the database answers."""
+_MOST_MISSES: Final = 10
+"""How many records may fail at one go: those behind them have their turn first a second later."""
 _BATCH: Final = 500
 _LONGEST: Final = 300
 
@@ -58,6 +65,7 @@ class Record:
     correlation: str = ""
     resolve: Callable[[Record], Sequence[Record]] | None = None
     """What is to be found out before it is written, behind the page: whose a wrong token was, whose a stream is."""
+    tries: int = 0
 
     def event(self) -> EventData:
         """Return the record as an event."""
@@ -112,7 +120,19 @@ class _Window:
 
 def _one_of_many(record: Record) -> Record:
     said = {"what": "many different things", "outcome": record.said["outcome"]}
-    return Record(id=record.id, project=record.project, kind=record.kind, at=record.at, said=said)
+    return replace(record, said=said, correlation="", resolve=_where_somebody_looks)
+
+
+def _where_somebody_looks(record: Record) -> Sequence[Record]:
+    """Return the record for its project, or where there is none of that name for the first by name."""
+    known = Project.objects.filter(slug=record.project).exists()
+    slug = record.project if known else first_project()
+    return [replace(record, project=slug, resolve=None)] if slug else []
+
+
+def first_project() -> str:
+    """Return where the installation's own people look, empty where there is no project at all."""
+    return Project.objects.order_by("slug").values_list("slug", flat=True).first() or ""
 
 
 class Recorder:
@@ -131,7 +151,7 @@ class Recorder:
         self.failed = 0
         """Records that could not be written at the first try."""
         self.lost = 0
-        """Records that were given up: more waited than is kept."""
+        """Records that were given up: more waited than is kept, or one that never can be written."""
 
     # --- Taking -------------------------------------------------------------------------------------------------------
 
@@ -159,7 +179,8 @@ class Recorder:
             if len(self._windows) >= MOST_WINDOWS:
                 self._close(next(iter(self._windows)))
             self._windows[key] = _Window(first=record, opened=time.monotonic())
-            self._refused[record.project] += record.kind is AccessKind.REFUSED
+            if record.kind is AccessKind.REFUSED:
+                self._refused[record.project] += 1
             self._wait(record)
         self._wake()
 
@@ -195,25 +216,61 @@ class Recorder:
             self._wake()
 
     def _written(self, batch: Sequence[Record]) -> Iterator[Record]:
-        """Write records by stream, and yield those that could not be."""
-        try:
-            ready = [found for record in batch for found in (record.resolve(record) if record.resolve else [record])]
-        except Exception as error:  # noqa: BLE001 - a database that is away raises its driver's own
-            self._fail(len(batch), error)
-            yield from batch
-            return
+        """Write records by stream, and yield those that are to be tried again."""
+        left: list[Record] = []
         streams: dict[tuple[str, str], list[Record]] = {}
-        for record in ready:
+        for record in self._each(self._ready, batch, left):
             streams.setdefault((record.project, stream_of(record.at)), []).append(record)
-        for (project, stream), records in streams.items():
+        for records in streams.values():
             for start in range(0, len(records), _BATCH):
-                part = records[start : start + _BATCH]
-                try:
-                    events = [record.event() for record in part]
-                    get_store(project).append(stream, events, expected_version=ANY_VERSION)
-                except Exception as error:  # noqa: BLE001 - no page and no command fails for want of its record
-                    self._fail(len(part), error)
-                    yield from part
+                self._append(records[start : start + _BATCH], left)
+        yield from left
+
+    def _ready(self, record: Record) -> Sequence[Record]:
+        return record.resolve(record) if record.resolve else [record]
+
+    def _append(self, part: Sequence[Record], left: list[Record]) -> None:
+        """Append together what may be; where that fails, one at a time: the others do not wait for one's sake."""
+        if len(part) > 1 and self._is_appended(part):
+            return
+        for _ in self._each(_appended, part, left):
+            pass
+
+    def _is_appended(self, part: Sequence[Record]) -> bool:
+        try:
+            _append(part)
+        except Exception:  # noqa: BLE001 - it is told of the record that it fails for
+            return False
+        return True
+
+    def _each(
+        self, do: Callable[[Record], Sequence[Record]], batch: Sequence[Record], left: list[Record]
+    ) -> Iterator[Record]:
+        """Do something with each record. One that fails does not hold up the others; `left` are to be tried again."""
+        misses = 0
+        for at, record in enumerate(batch):
+            try:
+                done = do(record)
+            except Exception as error:  # noqa: BLE001 - no page and no command fails for want of its record
+                if not _is_answering():
+                    self._fail(len(batch) - at, error)
+                    left += batch[at:]
+                    return
+                self._fail(1, error)
+                if _is_hopeless(error) or record.tries == _MOST_TRIES:
+                    self._lose(error)
+                    continue
+                left.append(replace(record, tries=record.tries + 1))
+                misses += 1
+                if misses == _MOST_MISSES:
+                    left[:0] = batch[at + 1 :]
+                    return
+            else:
+                yield from done
+
+    def _lose(self, error: Exception | None = None) -> None:
+        self.lost += 1
+        log.error("access_record_lost", lost=self.lost, reason=type(error).__name__ if error else "too many waited")
 
     def _fail(self, count: int, error: Exception) -> None:
         self.failed += count
@@ -222,15 +279,17 @@ class Recorder:
     def _wait(self, record: Record) -> None:
         if len(self._waiting) >= _MOST_WAITING:
             self._waiting.popleft()
-            self.lost += 1
-            log.error("access_record_lost", lost=self.lost)
+            self._lose()
         self._waiting.append(record)
 
     def _close(self, key: tuple[Any, ...]) -> None:
         window = self._windows.pop(key, None)
         if window is None:
             return
-        self._refused[window.first.project] -= window.first.kind is AccessKind.REFUSED
+        if window.first.kind is AccessKind.REFUSED:
+            self._refused[window.first.project] -= 1
+            if not self._refused[window.first.project]:
+                del self._refused[window.first.project]
         if (total := window.sum()) is not None:
             self._wait(total)
 
@@ -252,6 +311,32 @@ class Recorder:
         while not self._stop.wait(EVERY_S):
             self.flush()
             connections.close_all()
+
+
+def _append(part: Sequence[Record]) -> None:
+    project, at = part[0].project, part[0].at
+    events = [record.event() for record in part]
+    get_store(project).append(stream_of(at), events, expected_version=ANY_VERSION)
+
+
+def _appended(record: Record) -> Sequence[Record]:
+    with suppress(EventIdReused):  # an earlier try got through, and its answer did not
+        _append([record])
+    return [record]
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """Return whether a record can never be written, whenever it is tried."""
+    return isinstance(error, DataError | PayloadRefused | ValueError | TypeError)
+
+
+def _is_answering() -> bool:
+    """Return whether the database answers: then it is the record that something is wrong with."""
+    try:
+        Project.objects.exists()
+    except Exception:  # noqa: BLE001 - a database that is away raises its driver's own
+        return False
+    return True
 
 
 _in_use = Recorder()
@@ -302,17 +387,19 @@ def note_access(  # noqa: PLR0913 - what a record consists of
     outcome: Outcome = "done",
     who: Actor | None = None,
     resolve: Callable[[Record], Sequence[Record]] | None = None,
+    beside: str = "",
 ) -> None:
     """Note something that happens often; one record for each person, object and `what` in ten minutes, and a sum.
 
-    Asks no database. Never raises.
+    `project` is one that exists; what else somebody asked for stands in `beside`, which tells records apart and is not
+    kept. Asks no database. Never raises.
     """
     who = who or actor()
     record = _record(
         project, kind, what, of=of, version=version, detail=detail, outcome=outcome, who=who, resolve=resolve
     )
     about = detail if kind is AccessKind.REFUSED else of
-    _in_use.note(record, key=(project, kind, what, who.by, who.via, who.origin, outcome, about))
+    _in_use.note(record, key=(project, kind, what, who.by, who.via, who.origin, outcome, about, beside))
 
 
 def _record(  # noqa: PLR0913 - what a record consists of

@@ -19,7 +19,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from journal.access.acting import Actor, acting
-from journal.access.recording import Record, in_use, note_access, record_access
+from journal.access.projects import is_slug
+from journal.access.recording import Record, first_project, in_use, note_access, record_access
 from journal.access.tokens import digest
 from journal.domain.access_log import AccessKind, shortened
 from journal.models import ApiToken, EventRow, Project, StreamRow
@@ -65,7 +66,11 @@ _REFUSALS: Final = {401: "not signed in", 403: "not permitted", 404: "no such th
 _READING: Final = frozenset({"GET", "HEAD"})
 _TABS: Final = frozenset({"state", "diff", "payload", "context", "causes"})
 _READ_BY_POST: Final = frozenset({"api:whatif"})
+_SIDES: Final = {"explorer:compare": ("a", "b"), "api:compare": ("with",)}
+"""What in an address's query names runs; elsewhere it is any text at all."""
 _LONGEST_SECRET: Final = 200
+_NOBODYS: Final = "-"
+"""Stands for whatever can be no project's name."""
 
 
 class AccessLog:
@@ -143,11 +148,11 @@ def _read_of(request: HttpRequest, name: str) -> str:
 def _object_of(request: HttpRequest) -> str:
     """Return what the address names: a stream, an event, an audit; of a comparison both sides."""
     kwargs = request.resolver_match.kwargs if request.resolver_match else {}
+    name = request.resolver_match.view_name if request.resolver_match else ""
     parts = [str(kwargs[key]) for key in ("stream", "event_id", "audit_id", "token_id") if key in kwargs]
-    if not parts:
-        parts = [request.GET[key].rpartition("@")[0] or request.GET[key] for key in ("a", "b") if key in request.GET]
-    if other := request.GET.get("with", ""):
-        parts.append(other.rpartition("@")[0] or other)
+    given = [request.GET.get(key, "") for key in _SIDES.get(name or "", ())]
+    if all(given):
+        parts += [text.rpartition("@")[0] or text for text in given]
     return " ".join(parts)
 
 
@@ -171,35 +176,45 @@ def _refused(request: HttpRequest, status: int) -> None:
     if not known and not given and not (user is not None and user.is_authenticated):
         return  # a stranger at an address that is nobody's
     secret = given.partition(" ")[2].strip()[:_LONGEST_SECRET]
-    asked = request.GET.get("project", "")
+    asked = _asked(request.GET.get("project", ""))
     resolve = partial(
         _resolved,
         asked=asked,
         own=known or DEFAULT_PROJECT,
         token="" if known or not secret else digest(secret),
-        stream=_stream_of(request) if status == 404 else "",  # noqa: PLR2004 - what is not there may be somebody's
-        event_id=str(request.resolver_match.kwargs.get("event_id", "")) if request.resolver_match else "",
+        stream=_named(request, "stream") if status == 404 else "",  # noqa: PLR2004 - what is not there may be somebody's
+        event_id=_named(request, "event_id"),
     )
     note_access(
-        known or asked or DEFAULT_PROJECT,
+        known or DEFAULT_PROJECT,
         AccessKind.REFUSED,
         (name or "").partition(":")[2].replace("_", " ") or "page",
         of=_object_of(request),
         detail=f"{status} {_REFUSALS[status]}" + (f", {digest(secret)[:12]}" if secret and not known else ""),
         outcome="refused",
         resolve=resolve,
+        beside=asked,
     )
 
 
 def note_turned(project: str, what: str, *, why: str, who: Actor) -> None:
     """Note somebody who was turned away from what is no request, such as a socket."""
-    resolve = partial(_resolved, asked=project, own=DEFAULT_PROJECT, token="", stream="", event_id="")
-    asked = project or DEFAULT_PROJECT
-    note_access(asked, AccessKind.REFUSED, what, detail=why, outcome="refused", who=who, resolve=resolve)
+    asked = _asked(project)
+    resolve = partial(_resolved, asked=asked, own=DEFAULT_PROJECT, token="", stream="", event_id="")
+    note_access(
+        DEFAULT_PROJECT, AccessKind.REFUSED, what, detail=why, outcome="refused", who=who, resolve=resolve, beside=asked
+    )
 
 
-def _stream_of(request: HttpRequest) -> str:
-    return str(request.resolver_match.kwargs.get("stream", "")) if request.resolver_match else ""
+def _asked(project: str) -> str:
+    """Return which project was asked for. What can be none's name is all one, and no database is asked for it."""
+    return project if not project or is_slug(project) else _NOBODYS
+
+
+def _named(request: HttpRequest, key: str) -> str:
+    """Return what an address names, empty where it has characters that neither streams nor events have."""
+    name = str(request.resolver_match.kwargs.get(key, "")) if request.resolver_match else ""
+    return name if name.isascii() and name.isprintable() else ""
 
 
 def _resolved(  # noqa: PLR0913 - what is to be found out
@@ -224,8 +239,7 @@ def _resolved(  # noqa: PLR0913 - what is to be found out
     for found in _foreign(own, stream, event_id):
         projects[found] = ", asked for from another project"
     if not projects:
-        first = Project.objects.order_by("slug").values_list("slug", flat=True).first()
-        projects = {first: ""} if first else {}
+        projects = {first: ""} if (first := first_project()) else {}
     return [
         replace(
             record,

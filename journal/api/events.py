@@ -19,7 +19,7 @@ from journal.api.refusals import Invalid
 from journal.domain import codec
 from journal.domain.access_log import is_access
 from journal.domain.event import EventData, RecordedEvent
-from journal.domain.own import is_evidence
+from journal.domain.own import is_written_here
 from journal.domain.stream import ANY_VERSION, NO_STREAM, ExpectedVersion
 from journal.errors import NotPermitted, PayloadRefused, StreamNotFound
 from journal.runtime.naming import events_naming
@@ -150,13 +150,13 @@ def _writable(stream: str) -> str:
     """Return the name of a stream that programs may append to.
 
     Raises:
-        PayloadRefused: the journal itself writes it, to show it to outsiders.
+        PayloadRefused: the journal itself writes it, since outsiders are shown it or much depends on it.
     """
-    if is_evidence(stream):
+    if is_written_here(stream):
         raise PayloadRefused(
             what=f"an append to {stream[:80]!r}",
-            reason="only the journal itself writes what it shows to outsiders",
-            way_out="use a stream of another category; incidents have addresses of their own",
+            reason="only the journal itself writes its evidence, its rules and its verdicts on many runs",
+            way_out="use a stream of another category; incidents and re-grades have addresses of their own",
         )
     return stream
 

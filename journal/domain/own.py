@@ -37,13 +37,26 @@ PREFIX: Final = process.CATEGORY_PREFIX
 """What the categories of process managers begin with: each has one of its own."""
 
 
-EVIDENCE: Final = (sealing.CATEGORY, sealing.AUDITS, sealing.INCIDENTS, access_log.CATEGORY, retention.CATEGORY)
-"""What is shown to outsiders: nobody but the journal itself writes it, neither over HTTP nor from a file."""
+EVIDENCE: Final = (
+    sealing.CATEGORY,
+    sealing.AUDITS,
+    sealing.INCIDENTS,
+    access_log.CATEGORY,
+    retention.CATEGORY,
+    redaction_rules.CATEGORY,
+)
+"""What is shown to outsiders, and the rules of what is kept: nobody but the journal itself writes it, neither over HTTP
+nor from a file."""
 
 
 def is_evidence(stream: str) -> bool:
     """Return whether a stream is one of those that only the journal itself writes."""
     return category(stream) in EVIDENCE
+
+
+def is_written_here(stream: str) -> bool:
+    """Return whether programs may not append to a stream: evidence, and verdicts, which a file brings with its runs."""
+    return is_evidence(stream) or category(stream) == grade.CATEGORY
 
 
 def is_own(stream: str) -> bool:

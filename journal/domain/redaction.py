@@ -138,13 +138,15 @@ class Redactor:
 
     def _string_or_json(self, text: str, found: Counter[str]) -> str:
         if text[:1] in ("{", "[") and text[-1:] in ("}", "]"):
+            within: Counter[str] = Counter()
             try:
-                inner = json.loads(text)
-            except (ValueError, RecursionError):
+                walked = self._walked(json.loads(text), within)
+                told = json.dumps(walked, ensure_ascii=False, separators=(",", ":"))
+                told.encode()
+            except (ValueError, RecursionError):  # no JSON, too deep, or half of a character: looked at as it stands
                 return self._string(text, found)
-            before = found.total()
-            walked = self._walked(inner, found)
-            return json.dumps(walked, ensure_ascii=False, separators=(",", ":")) if found.total() > before else text
+            found.update(within)
+            return told if within else text
         return self._string(text, found)
 
     def _string(self, text: str, found: Counter[str]) -> str:

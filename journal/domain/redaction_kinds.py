@@ -13,7 +13,14 @@ from typing import Final
 import msgspec
 
 BLOCK: Final = "private_key"
-_LONGEST_BLOCK: Final = 20_000
+_TO_THE_END: Final = re.compile(
+    rb'(?:[^\\"\x80-\xff]|\\+(?:u[0-9a-fA-F]{4}|[^\\"])|[\xc2-\xf4][\x80-\xbf]+|\xff+){0,20000}', re.DOTALL
+)
+"""To the end of the string that a place stands in, at whatever depth, and no more than so many characters.
+
+It stops between characters: an escape, however deep, is one, and so are those beside each other that became a byte
+of their own, since two of them may be one character.
+"""
 
 # Before a secret stands no letter, digit or what tokens are made of; an escape such as \n ends what was before it.
 _LEFT: Final = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf]))"
@@ -64,27 +71,17 @@ class Personal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _blocks(begins: re.Pattern[bytes], text: bytes) -> Iterator[tuple[int, int]]:
-    """Yield blocks from BEGIN to the dashes behind END; one that is cut off goes to the end of its string."""
+    """Yield blocks from BEGIN to the dashes behind END; one without an END goes to the end of its string."""
     after = 0
     for found in begins.finditer(text):
         if found.start() < after:
             continue
-        quote = _string_end(text, found.end())
-        limit = min(quote, found.end() + _LONGEST_BLOCK)
+        string = _TO_THE_END.match(text, found.end())
+        limit = string.end() if string else found.end()
         end = text.find(b"-----END", found.end(), limit)
         dashes = text.find(b"-----", end + 8, min(end + 80, limit)) if end >= 0 else -1
         after = dashes + 5 if dashes >= 0 else limit
         yield found.start(), after
-
-
-def _string_end(text: bytes, at: int) -> int:
-    """Return where the string ends that a place stands in, at whatever depth: before the next quotation mark."""
-    quote = text.find(b'"', at, at + _LONGEST_BLOCK)
-    if quote < 0:
-        return len(text)
-    while quote > at and text[quote - 1 : quote] == b"\\":
-        quote -= 1
-    return quote
 
 
 def _has_digit(secret: bytes) -> bool:

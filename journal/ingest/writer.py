@@ -108,7 +108,7 @@ def write_recorded(recorded: RecordedRun, *, store: EventStore) -> Written:
         EventIdReused: the journal has an event of the same id with other content.
     """
     if is_evidence(recorded.stream):
-        raise ImportRefused(f"only the journal itself writes {recorded.stream[:80]!r}: it is shown to outsiders")
+        raise ImportRefused(f"only the journal itself writes {recorded.stream[:80]!r}: others rely on it")
     for attempt in stamina.retry_context(on=WrongExpectedVersion, attempts=8, timeout=30.0):
         with attempt:
             known = store.versions_of(recorded.stream)

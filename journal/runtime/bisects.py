@@ -12,6 +12,7 @@ import msgspec
 
 from journal.access.projects import DEFAULT_PROJECT, ensure_project
 from journal.domain import codec
+from journal.domain.access_log import is_access
 from journal.domain.invariant import Invariant
 from journal.domain.saved_rule import digest
 from journal.errors import Refused, StreamNotFound
@@ -84,7 +85,8 @@ def submit(  # noqa: PLR0913 - a scope is what it is
 
     Raises:
         RuleNotFound: there is no such rule or version.
-        StreamNotFound: the stream has no events.
+        StreamNotFound: the stream has no events, or is one of the access log, which rules are never asked of: whoever
+            may ask one could read it by what it answers.
         RunPurged: nothing is left of it.
         BisectRefused: a stream and a range are given.
         ProjectRefused: there is no such project.
@@ -93,7 +95,7 @@ def submit(  # noqa: PLR0913 - a scope is what it is
     if stream is not None and (since or until or tool):
         raise BisectRefused("a run is looked at whole: since, until and tool choose events of the journal")
     record, store = saved_rules.find_rule(project, rule, version), get_store(project)
-    newest = store.stream_version(stream) if stream is not None else None
+    newest = store.stream_version(stream) if stream is not None and not is_access(stream) else None
     if stream is not None and not newest:
         raise StreamNotFound(stream=stream, project=project)
     if stream is not None:

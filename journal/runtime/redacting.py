@@ -183,6 +183,9 @@ class Redaction:
 def _kept(redactor: Redactor, event: EventData, *, only_secrets: bool) -> EventData:
     data = redactor.json(event.data, only_secrets=only_secrets)
     metadata = redactor.json(event.metadata, only_secrets=True) if len(event.metadata) > 2 else None  # noqa: PLR2004 - {}
+    for done in (data, metadata):
+        if done is not None:  # what came was JSON, and so is what is kept: this is the last to look
+            codec.check_object(done.raw, what="what is left after redaction")
     if data is None and metadata is None and MARK not in event.data:
         return event
     kept, said = data.raw if data else event.data, metadata.raw if metadata else event.metadata

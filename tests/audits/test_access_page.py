@@ -14,6 +14,7 @@ from journal.access import Role, add_project, add_user, record_access, recording
 from journal.access.acting import Actor
 from journal.domain.access_log import AccessKind
 from tests.access import recorder, told
+from tests.api import program
 from tests.run_pages import words
 
 __all__ = ["recorder"]
@@ -115,3 +116,23 @@ def test_a_file_holds_all_and_is_no_formula() -> None:
     assert [json.loads(line)["what"] for line in lines] == ["run, payload tab", "run, payload tab", "import"]
     assert [what for _, what, _ in told()[-2:]] == ["access log as a file", "access log as a file"]
     assert client.get("/access/export/xlsx/").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["user=%00ada", "user=++ada+", "user=ada&object=%00"])
+def test_a_file_holds_what_the_page_shows_of_the_same_filter(query: str) -> None:
+    """Also where it has what no database can be asked for."""
+    client = browser(Role.AUDITOR)
+    assert client.get(f"/access/?{query}").status_code == 200
+    lines = client.get(f"/access/export/jsonl/?{query}").getvalue().splitlines()
+    assert [json.loads(line)["by"] for line in lines] == ["ada"] * 3
+
+
+@pytest.mark.parametrize("text", ["%00", "%C3%A9", "x" * 299])
+def test_no_text_in_a_filter_breaks_it(text: str) -> None:
+    """On the page, in a file and over the API; no record is named so."""
+    client, machine = browser(Role.AUDITOR), program("audit", user="machine", role=Role.AUDITOR)
+    for name in ("user", "object"):
+        assert client.get(f"/access/?{name}={text}").status_code == 200
+        assert client.get(f"/access/export/csv/?{name}={text}").status_code == 200
+        machine.get(f"/access?{name}={text}")
+        assert machine.status in {200, 400}

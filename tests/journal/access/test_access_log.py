@@ -19,6 +19,7 @@ from journal.access.recording import MOST_REFUSED, Recorder
 from journal.domain import access_log
 from journal.domain.access_log import AccessKind, shortened
 from journal.domain.explain import explain
+from journal.models import StreamRow
 from journal.store import get_store
 from tests.access import recorder, records, told
 from tests.api import Api, program
@@ -149,6 +150,106 @@ def test_a_flood_of_refusals_is_summed() -> None:
     found = [said for _, said in records()]
     assert len(found) == MOST_REFUSED + 2
     assert sum(said.count for said in found) == MOST_REFUSED + 150
+
+
+def test_a_stranger_fills_no_log_by_asking_for_projects_that_are_none() -> None:
+    """However many names are made up: so many records and one sum, in the log of a project that exists."""
+    add_project("main")
+    nobody = Api(token="ngr_nobody-has-this")
+    for number in range(MOST_REFUSED + 50):
+        nobody.get(f"/runs?project=p{number}")
+    for text in ("%00", "%C3%A9", "a%20b", "A"):  # no project can have these names: they are all one
+        nobody.get(f"/runs?project={text}")
+    recording.in_use().flush(all_windows=True)
+    assert set(StreamRow.objects.values_list("project", flat=True)) == {"main"}
+    found = [said for _, said in records("main")]
+    assert len(found) == MOST_REFUSED + 2
+    assert sum(said.count for said in found) == MOST_REFUSED + 54
+    assert recording.in_use().failed == 0
+    assert not recording.in_use()._refused
+
+
+@pytest.mark.parametrize("address", ["/runs?project=%00", "/events/é", "/events/%00", "/streams/é/events", "/runs/%00"])
+def test_no_address_holds_up_the_log(address: str) -> None:
+    """Text that some database does not take, in place of a name: what others do is written all the same."""
+    add_user("ada", role=Role.VIEWER, project="default", password="a long password")
+    Api(token="ngr_nobody-has-this").get(address)
+    program("read", user="machine").get(address)
+    note_access("default", AccessKind.READ, "run list", who=Actor(by="ada"))
+    assert ("ada", "run list", "") in told()
+    assert (recording.in_use().failed, recording.in_use().lost) == (0, 0)
+
+
+def test_a_record_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that never can be is given up; one that may be, later, waits by itself, and not for ever."""
+    add_project("default")
+
+    def never(_record: Any) -> Any:
+        raise ValueError
+
+    def not_yet(_record: Any) -> Any:
+        raise OperationalError
+
+    note_access("default", AccessKind.REFUSED, "a", resolve=never)
+    note_access("default", AccessKind.REFUSED, "b", resolve=not_yet)
+    note_access("default", AccessKind.READ, "c", who=Actor(by="ada"))
+    assert told() == [("ada", "c", "")]
+    assert (recording.in_use().lost, len(recording.in_use()._waiting)) == (1, 1)
+    monkeypatch.setattr(recording, "_MOST_TRIES", 3)
+    for _ in range(3):
+        recording.in_use().flush()
+    assert (recording.in_use().lost, len(recording.in_use()._waiting)) == (2, 0)
+
+
+def test_a_commit_whose_answer_got_lost_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in the journal already stays there once, and what came meanwhile is written."""
+    add_project("default")
+    append = recording._append
+
+    def lost(part: Any) -> None:
+        append(part)
+        raise OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "_append", lost)
+        for what in ("a", "b"):
+            note_access("default", AccessKind.READ, what, who=Actor(by="ada"))
+        recording.in_use().flush()
+    note_access("default", AccessKind.READ, "c", who=Actor(by="ada"))
+    assert [what for _, what, _ in told()] == ["a", "b", "c"]
+    assert not recording.in_use()._waiting
+
+
+def test_a_database_that_is_away_uses_up_no_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long: nothing is lost."""
+    add_project("default")
+
+    def away(*_: Any) -> Any:
+        raise OperationalError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "_MOST_TRIES", 1)
+        patch.setattr(recording, "_append", away)
+        patch.setattr(recording, "_is_answering", lambda: False)
+        for what in ("a", "b"):
+            note_access("default", AccessKind.READ, what, who=Actor(by="ada"))
+        for _ in range(5):
+            recording.in_use().flush()
+    assert [what for _, what, _ in told()] == ["a", "b"]
+    assert recording.in_use().lost == 0
+
+
+def test_text_in_a_query_that_names_no_run_makes_no_record_of_its_own() -> None:
+    """A reader's log grows by what was read, not by what stands in the address."""
+    run = put_coding_run(8)
+    ada = browser("ada")
+    before = len(records())
+    for number in range(5):
+        assert ada.get(f"/runs/?a=x{number}&b=y&with=z{number}").status_code == 200
+        assert ada.get(f"/compare/?a=x{number}").status_code == 200
+    assert ada.get(f"/compare/?a={run}@3&b={run}@5").status_code == 200
+    found = [(said.what, said.object) for _, said in records()[before:]]
+    assert found == [("run list", ""), ("comparison", ""), ("comparison", f"{run} {run}")]
 
 
 def test_a_journal_that_cannot_be_written_costs_no_page_and_no_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,17 @@ def test_what_cannot_be_kept_is_refused_with_the_place(api: Api, event: bytes, s
 
 
 @pytest.mark.parametrize(
+    "stream", ["log-default", "audit-1", "incident-1", "retention-holds", "redaction-rules", "grades-1.1"]
+)
+def test_what_the_journal_itself_writes_is_written_by_no_program(api: Api, stream: str) -> None:
+    """Neither may it set what is redacted, nor say how runs were judged; nothing is stored."""
+    told = append(api, noted(), stream=stream)
+    assert (api.status, told["type"]) == (422, "/api/docs/#payload-refused")
+    assert "only the journal itself" in told["detail"]
+    assert get_store().head() == 0
+
+
+@pytest.mark.parametrize(
     ("body", "pointer"),
     [
         ({"events": [noted()]}, ""),

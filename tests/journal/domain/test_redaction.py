@@ -7,10 +7,12 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from journal.domain import codec
 from journal.domain.redaction import Redactor, Rules, counted, told
 from journal.domain.redaction_kinds import SECRETS
 from journal.domain.redaction_rules import OwnPattern
@@ -82,6 +84,24 @@ def test_a_private_key_that_was_cut_off_goes_to_the_end_of_its_string() -> None:
     after = redacted({"inner": json.dumps(value)})
     assert json.loads(after["inner"])["next"] == "stays"
     assert "MIIEabc" not in str(after)
+
+
+@pytest.mark.parametrize("tail", ['"b', "\\", "\\\\x", '\\"', "\x07", "é" * 9, "😀" * 4, "\u2028x", "\n"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_long_private_key_is_cut_between_characters(tail: str, *, ascii_only: bool) -> None:
+    """So that JSON stays JSON, at each depth, wherever the longest block happens to end."""
+    for length in range(19_994, 20_002):
+        value = {"x": f"-----BEGIN PRIVATE KEY-----{'a' * length}{tail}", "next": "stays"}
+        inner = json.dumps({"argsJson": json.dumps(value, ensure_ascii=ascii_only)}, ensure_ascii=ascii_only)
+        done = redactor().json(json.dumps({**value, "inner": inner}, ensure_ascii=ascii_only).encode())
+        assert done is not None
+        assert done.found == {"private_key": 2}
+        codec.check_object(done.raw, what="what is kept")
+        after = msgspec.json.decode(done.raw)
+        deep = json.loads(json.loads(after["inner"])["argsJson"])
+        for kept in (after, deep):
+            assert kept["next"] == "stays"
+            assert value["x"].endswith(kept["x"].partition("]")[2])
 
 
 def test_equal_secrets_are_recognised_and_other_keys_tell_nothing() -> None:
@@ -178,6 +198,15 @@ def test_json_stays_json(value: dict[str, Any], at: int, *, ascii_only: bool) ->
     assert {key: inner for key, inner in after.items() if key != "here"} == {
         key: inner for key, inner in before.items() if key != "here"
     }
+
+
+@pytest.mark.parametrize("inner", ["[" * 600 + '"a@b.example"' + "]" * 600, '{"a":"\\ud800","b":"a@b.example"}'])
+def test_text_that_only_looks_like_json_is_looked_at_as_it_stands(inner: str) -> None:
+    """Too deep to be walked through, or with half of a character: what stands in it is found all the same."""
+    after = redacted({"args": inner, "n": 1}, on=frozenset({"email"}))
+    start, end = inner.split("a@b.example")
+    assert re.fullmatch(re.escape(start) + r"\[redacted:email:[0-9a-f]{12}\]" + re.escape(end), after["args"])
+    assert redacted({"args": inner.replace("@", "-")}, on=frozenset({"email"})) == {"args": inner.replace("@", "-")}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from journal.domain import agent_run as run
 from journal.domain.aggregate import fold
 from journal.domain.lineage import causes_of
 from journal.errors import ImportRefused
-from journal.ingest.draft import EventDraft, Link, Opaque, Outcome, Ref, RunDraft
-from journal.ingest.writer import Written, prepare, replace_invalid, stream_of, write
+from journal.ingest.draft import EventDraft, Link, Opaque, Outcome, RecordedRun, Ref, RunDraft
+from journal.ingest.writer import Written, prepare, replace_invalid, stream_of, write, write_recorded
 from journal.store.memory import MemoryStore
 from tests.builders import NOON, raw, reasoned, responded, returned, started
 from tests.otel import telemetry
@@ -204,3 +204,18 @@ def test_keys_a_source_repeats_are_numbered() -> None:
     twice = [EventDraft(key="same", event=responded("one")), EventDraft(key="same", event=responded("two"))]
     assert imported(store, twice).added == 2
     assert imported(store, twice).added == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "is_let_in"), [("redaction-rules", False), ("log-default", False), ("grades-1.1", True)]
+)
+def test_a_file_brings_no_evidence_and_no_rules_and_may_bring_verdicts(stream: str, *, is_let_in: bool) -> None:
+    """Verdicts stand in streams of their own beside the runs that they are on."""
+    store = MemoryStore()
+    recorded = RecordedRun(stream=stream, events=[raw()])
+    if is_let_in:
+        assert write_recorded(recorded, store=store).status == "imported"
+    else:
+        with pytest.raises(ImportRefused, match="only the journal itself"):
+            write_recorded(recorded, store=store)
+    assert store.head() == is_let_in

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from journal.access import add_project
+from journal.access import add_project, record_access
+from journal.access.acting import Actor
+from journal.domain.access_log import AccessKind
 from journal.errors import RuleNotFound, StreamNotFound
 from journal.runtime import bisects, grading, saved_rules
 from journal.runtime.grading_json import range_as_json, run_as_json
 from journal.store import get_store
 from journal.tasks import wake
+from tests.access import recorder, records
 from tests.builders import event, failed, reasoned, started
+
+__all__ = ["recorder"]
 
 pytestmark = pytest.mark.django_db
 P = "bisected"
@@ -84,3 +89,15 @@ def test_what_cannot_be_bisected_is_refused_when_it_is_asked() -> None:
         bisects.submit(project=P, rule="few", stream="agent_run-nobody")
     with pytest.raises(bisects.BisectRefused):
         bisects.submit(project=P, rule="few", stream=RUN, tool="grep")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("recorder")
+def test_no_rule_is_asked_of_the_access_log() -> None:
+    """Whoever may save rules could read it, one yes or no at a time."""
+    record_access(P, AccessKind.EXPORT, "run as a file", of=RUN, who=Actor(by="bob"))
+    ((event, _),) = records(P)
+    saved_rules.save(project=P, name="spy", description="", expression='event.data.by != "bob"', monotone=True, by=None)
+    with pytest.raises(StreamNotFound):
+        bisects.submit(project=P, rule="spy", stream=event.stream)
+    assert bisects.newest(P) == []
