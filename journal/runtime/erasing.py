@@ -1,8 +1,9 @@
 """Erasing: what the journal holds of a person goes, on a ground, and a certificate says so.
 
 What is erased of a person is what an audit of them shows: the events that name them, and those of their runs that name
-nobody. An event that names only others stays. Runs that were handed on from theirs and name nobody are theirs too, and
-so is what the journal's own streams quote: notes, verdicts, alerts, audits.
+nobody. An event that names only others stays. Runs that were handed on from theirs and name nobody are theirs too,
+unless they say that they came of another run, and so is what the journal's own streams quote: notes, verdicts, alerts,
+audits. Of its own streams nothing else goes, whatever a run says of them.
 
 Who was erased is not kept: orders and certificates hold a pseudonym (`retention.pseudonym`).
 """
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from journal.domain import agent_run
 from journal.domain.event import RecordedEvent
+from journal.domain.own import is_own
 from journal.domain.retention import (
     ERASURES,
     HOLDS,
@@ -24,13 +27,14 @@ from journal.domain.retention import (
     order_of,
     spans_of,
 )
+from journal.domain.stream import category
 from journal.domain.text import amount
 from journal.domain.withdrawn import is_withdrawn
 from journal.errors import Refused
 from journal.runtime import retention, withdrawals
 from journal.runtime.retention import Held, RetentionRefused
 from journal.runtime.withdrawals import Beat, Outcome, carry_out
-from journal.store import compacting, get_store, holdings
+from journal.store import EventStore, compacting, get_store, holdings
 from journal.store.withdrawing import with_subject
 
 _SHORTEST_CHECKED = 4
@@ -103,17 +107,28 @@ def _versions(
         for event in store.read_stream(stream):
             if is_withdrawn(event.data) or (event.meta.subjects and subject not in event.meta.subjects):
                 continue
+            if is_own(stream) and not event.meta.subjects:
+                continue
             versions.append(event.version)
             child = _handed_to(event)
-            if child and child not in seen and not known.get(child):
+            if child and child not in seen and not known.get(child) and _came_of(store, child, stream):
                 seen.add(child)
                 waiting.append(child)
         yield stream, versions
 
 
 def _handed_to(event: RecordedEvent) -> str:
-    child = event.payload.get("childRun") if event.type == "agent_run.handed_off" else None
-    return child if isinstance(child, str) else ""
+    """Return the run that an event of a run hands on to. It may name any stream: only runs count."""
+    if event.type != "agent_run.handed_off" or category(event.stream) != agent_run.CATEGORY:
+        return ""
+    child = event.payload.get("childRun")
+    return child if isinstance(child, str) and category(child) == agent_run.CATEGORY else ""
+
+
+def _came_of(store: EventStore, child: str, parent: str) -> bool:
+    """Whether a run may have come of another: its first event says so, or does not say of which it came."""
+    first = next(iter(store.read_stream(child, until=1)), None)
+    return first is not None and (first.payload.get("parentRun") or parent) == parent
 
 
 def _released(project: str, subject: str) -> list[Span]:

@@ -165,6 +165,35 @@ def test_a_run_that_was_handed_on_to_and_names_nobody_goes_too() -> None:
     assert (len(gone("agent_run-2")), gone("agent_run-3")) == (5, [])
 
 
+@pytest.mark.parametrize("own", ["retention-holds", "retention-policies", "schedule-x", "agent_run-3", "agent_run-9"])
+def test_a_run_that_is_said_to_be_handed_on_to_takes_nothing_of_others(own: str) -> None:
+    """Neither the journal's own streams nor a run that came of another one; one that is not there changes nothing."""
+    told("agent_run-1", ADA)
+    get_store().append(
+        "agent_run-1", [event(run.HandedOff(to_agent="b", child_run=own, instruction="x"))], expected_version=5
+    )
+    get_store().append("agent_run-3", [event(run.Started(parent_run="agent_run-2"))], expected_version=0)
+    hold = kept.add_hold("default", stream="agent_run-3", reason="case 7", by="user:ann")
+    kept.set_policy("default", floor_days=200, ceiling_days=None, by="user:ann")
+    erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann")
+    assert (len(gone("agent_run-1")), gone(own)) == (6, [])
+    assert [one.id for one in kept.active_holds("default")] == [hold.id]
+    assert kept.policy_of("default").floor_days == 200
+
+
+def test_of_the_journals_own_streams_only_what_names_them_goes() -> None:
+    """One event of a stream of rules that names somebody makes none of the others theirs."""
+    told("agent_run-1", ADA)
+    stream = "rule-mine"
+    own = [
+        EventData(type="x.y", data=b"{}"),
+        EventData(type="x.y", data=b"{}", metadata=b'{"subjects":["%s"]}' % ADA.encode()),
+    ]
+    get_store().append(stream, own, expected_version=0)
+    erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann")
+    assert gone(stream) == [2]
+
+
 def test_every_copy_goes() -> None:
     """Read models, search, notes and their stream, what-ifs, causes, spans, results of jobs, files of audits."""
     told("agent_run-1", ADA)
