@@ -90,7 +90,8 @@ def plan(project: str, subject: str) -> Plan:
     spans = [*spans_of(runs), *withdrawals.quotations(project, runs, subject=subject), *_released(project, subject)]
     binding = retention.active_holds(project)
     held = {hold.id: hold for hold in binding if hold.subject == subject}
-    for by in retention.held(binding, {stream: named.get(stream, ()) for stream in runs}).values():
+    about = {*runs, *(withdrawals.run_of_notes(span.stream) for span in spans)}
+    for by in retention.held(binding, {stream: named.get(stream, ()) for stream in about}).values():
         held |= {hold.id: hold for hold in by}
     return Plan(spans=tuple(_joined(spans)), holds=tuple(held.values()))
 
@@ -168,17 +169,33 @@ def erase(  # noqa: PLR0913 - who, on which ground, by whom, and how far to go w
     found, said = allow(project, subject=subject, ground=ground, by=by)
     stands_for = retention.pseudonym(project, subject)
     unfinished = _unfinished(project, stands_for)
-    outcomes = [carry_out(project, order, subject=subject, by=by, beat=beat, compact=False) for order in unfinished]
+    outcomes = [_carried_out(project, order, subject=subject, ground=said, by=by, beat=beat) for order in unfinished]
     found = plan(project, subject) if unfinished else found
     for part in withdrawals.in_orders(list(found.spans)):
         count = sum(span.count for span in part)
         order = ErasureOrdered(subject=stands_for, ground=said, spans=part, events=count, by=by)
         order_id = retention.tell(project, ERASURES, order, by=by)
-        outcomes.append(carry_out(project, order_id, subject=subject, by=by, beat=beat, compact=False))
+        outcomes.append(_carried_out(project, order_id, subject=subject, ground=said, by=by, beat=beat))
     if compact:
         compacted = compacting.compact()
         outcomes = [msgspec.structs.replace(outcome, compacted=compacted) for outcome in outcomes]
     return Erased(subject=stands_for, outcomes=tuple(outcomes))
+
+
+def _carried_out(  # noqa: PLR0913 - as `erase`
+    project: str, order_id: str, *, subject: str, ground: str, by: str, beat: Beat
+) -> Outcome:
+    """Carry an order out, and refuse the rest of the erasure where something was held by then.
+
+    Raises:
+        Held: the refusal is journalled; the order is finished when it is asked for again after the release.
+    """
+    outcome = carry_out(project, order_id, subject=subject, by=by, beat=beat, compact=False)
+    if outcome.held:
+        by_id = {hold.id: hold for held in outcome.held.values() for hold in held}
+        found = Plan(spans=(), holds=tuple(by_id.values()))
+        _refuse(project, found, subject=retention.pseudonym(project, subject), ground=ground, by=by)
+    return outcome
 
 
 def allow(project: str, *, subject: str, ground: str, by: str) -> tuple[Plan, str]:
