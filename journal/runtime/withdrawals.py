@@ -221,9 +221,24 @@ def undone(project: str, stream: str) -> list[RecordedEvent]:
 
 def streams(project: str) -> frozenset[str]:
     """Return the streams of which something is gone, or is about to go: those that orders name."""
+    return frozenset(newest_orders(project))
+
+
+def newest_orders(project: str) -> dict[str, str]:
+    """Return these streams, each with the id of the newest order that names it, or of what says that it is done."""
     store = get_store(project)
-    orders = (order_of(event) for stream in (PURGES, ERASURES) for event in store.read_stream(stream))
-    return frozenset(span.stream for order in orders if order is not None for span in order.spans)
+    events = sorted((event for name in (PURGES, ERASURES) for event in store.read_stream(name)), key=_position)
+    known = {event.id for event in events}
+    found: dict[str, str] = {}
+    for event in events:
+        order, done = order_of(event), done_id_of(event.id)
+        stands = done if done in known else event.id
+        found |= {span.stream: stands for span in order.spans} if order is not None else {}
+    return found
+
+
+def _position(event: RecordedEvent) -> int:
+    return event.position
 
 
 def quotations(project: str, streams: Iterable[str], *, subject: str = "") -> list[Span]:
