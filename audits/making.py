@@ -143,8 +143,7 @@ def tell(project: str, made: AuditMade, *, event_id: str | None = None) -> str:
     event = EventData(id=event_id, type=_MADE, data=codec.encode(made), metadata=metadata)
     appended = get_store(project).append(stream_of(project), [event], expected_version=ANY_VERSION)
     if appended.is_new:
-        about = str(made.query.get("subject") or made.query.get("correlation") or "")
-        detail = f"about {about}, {made.events:,} events, SHA-256 {made.sha256[:16]}…"
+        detail = f"{made.events:,} events, SHA-256 {made.sha256[:16]}…"  # of whom stands in the audit, and can go
         record_access(project, AccessKind.REPORT, "report made", of=made.file, detail=detail, who=Actor(by=made.by))
     return appended.ids[0]
 

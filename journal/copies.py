@@ -120,8 +120,10 @@ class Jobs:
 
     def clear(self, gone: Gone) -> int:
         """Take the quotations out of them."""
-        changed = 0
-        rows = Job.objects.filter(project_id=gone.project).exclude(kind=withdrawal_jobs.ERASE)  # that one is at work
+        rows = Job.objects.filter(project_id=gone.project).exclude(kind=withdrawal_jobs.ERASE)
+        erasures = Job.objects.filter(project_id=gone.project, kind=withdrawal_jobs.ERASE)  # one of them is at work
+        about = [job.id for job in erasures if gone.subject and job.arguments.get("subject") == gone.subject]
+        changed = sum(withdrawal_jobs.forget(job_id) for job_id in about)
         for job in rows.iterator(chunk_size=200):
             after = {name: gone.scrubbed(getattr(job, name)) for name in ("arguments", "result", "error")}
             if any(getattr(job, name) != value for name, value in after.items()):

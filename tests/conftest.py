@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from journal.runtime import log_heads, pulse, redacting
 from journal.store import listeners
 from tests.commands import command, environment
 from tests.databases import server
+from tests.triggers import taken_away
 
 __all__ = ["server"]
 
@@ -44,17 +44,11 @@ def _uses_the_database(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def _flush_past_the_triggers() -> Any:
     """Let Django empty the tables after a test that commits: the journal's triggers refuse that, as they should."""
-    append_only = import_module("journal.migrations.0002_append_only")
-    withdrawn = import_module("journal.migrations.0110_withdrawn")
     flush = BaseDatabaseOperations.execute_sql_flush
 
     def flush_without(self: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
-        with self.connection.schema_editor() as editor:
-            append_only._drop(None, editor)
-        flush(self, sql_list)
-        with self.connection.schema_editor() as editor:
-            append_only._add(None, editor)
-            withdrawn._apply(None, editor)
+        with taken_away(self.connection):
+            flush(self, sql_list)
 
     patch = pytest.MonkeyPatch()
     patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush_without)

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from journal.models import EventRow, StreamRow
+from tests.triggers import put_back, take_away
 
 
 @pytest.fixture(scope="module")
 def rows_can_be_altered(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Take the append-only triggers away, as the database's owner can, and put them back."""
-    append_only = import_module("journal.migrations.0002_append_only")
-    withdrawn = import_module("journal.migrations.0110_withdrawn")
-    with django_db_blocker.unblock(), connection.schema_editor() as editor:
-        append_only._drop(None, editor)
+    with django_db_blocker.unblock():
+        take_away()
     yield
-    with django_db_blocker.unblock(), connection.schema_editor() as editor:
-        append_only._add(None, editor)
-        withdrawn._apply(None, editor)  # it puts another in the place of one of them
+    with django_db_blocker.unblock():
+        put_back()
 
 
 def row(stream: str, version: int) -> EventRow:

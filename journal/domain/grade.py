@@ -18,6 +18,7 @@ _GRADES: Final = UUID("5c2f5a2e-54c6-5f0e-9f0b-1f6f3a0f7a11")
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What a verdict depends on. `again` is the job where a verdict is asked for in spite of an equal one.
 
+    Else it is the order by which something of the run was purged or erased: that took the verdict before with it.
     `head` is the position up to which other runs were looked at, None for a rule that judges each run by itself.
     """
 

@@ -1,8 +1,9 @@
 """Erasing: what the journal holds of a person goes, on a ground, and a certificate says so.
 
 What is erased of a person is what an audit of them shows: the events that name them, and those of their runs that name
-nobody. An event that names only others stays. Runs that were handed on from theirs and name nobody are theirs too, and
-so is what the journal's own streams quote: notes, verdicts, alerts, audits.
+nobody. An event that names only others stays. Runs that were handed on from theirs and name nobody are theirs too,
+unless they say that they came of another run, and so is what the journal's own streams quote: notes, verdicts, alerts,
+audits. Of its own streams nothing else goes, whatever a run says of them.
 
 Who was erased is not kept: orders and certificates hold a pseudonym (`retention.pseudonym`).
 """
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from journal.domain import agent_run
 from journal.domain.event import RecordedEvent
+from journal.domain.own import is_own
 from journal.domain.retention import (
     ERASURES,
     HOLDS,
@@ -24,13 +27,14 @@ from journal.domain.retention import (
     order_of,
     spans_of,
 )
+from journal.domain.stream import category
 from journal.domain.text import amount
 from journal.domain.withdrawn import is_withdrawn
 from journal.errors import Refused
 from journal.runtime import retention, withdrawals
 from journal.runtime.retention import Held, RetentionRefused
 from journal.runtime.withdrawals import Beat, Outcome, carry_out
-from journal.store import compacting, get_store, holdings
+from journal.store import EventStore, compacting, get_store, holdings
 from journal.store.withdrawing import with_subject
 
 _SHORTEST_CHECKED = 4
@@ -86,7 +90,8 @@ def plan(project: str, subject: str) -> Plan:
     spans = [*spans_of(runs), *withdrawals.quotations(project, runs, subject=subject), *_released(project, subject)]
     binding = retention.active_holds(project)
     held = {hold.id: hold for hold in binding if hold.subject == subject}
-    for by in retention.held(binding, {stream: named.get(stream, ()) for stream in runs}).values():
+    about = {*runs, *(withdrawals.run_of_notes(span.stream) for span in spans)}
+    for by in retention.held(binding, {stream: named.get(stream, ()) for stream in about}).values():
         held |= {hold.id: hold for hold in by}
     return Plan(spans=tuple(_joined(spans)), holds=tuple(held.values()))
 
@@ -103,17 +108,28 @@ def _versions(
         for event in store.read_stream(stream):
             if is_withdrawn(event.data) or (event.meta.subjects and subject not in event.meta.subjects):
                 continue
+            if is_own(stream) and not event.meta.subjects:
+                continue
             versions.append(event.version)
             child = _handed_to(event)
-            if child and child not in seen and not known.get(child):
+            if child and child not in seen and not known.get(child) and _came_of(store, child, stream):
                 seen.add(child)
                 waiting.append(child)
         yield stream, versions
 
 
 def _handed_to(event: RecordedEvent) -> str:
-    child = event.payload.get("childRun") if event.type == "agent_run.handed_off" else None
-    return child if isinstance(child, str) else ""
+    """Return the run that an event of a run hands on to. It may name any stream: only runs count."""
+    if event.type != "agent_run.handed_off" or category(event.stream) != agent_run.CATEGORY:
+        return ""
+    child = event.payload.get("childRun")
+    return child if isinstance(child, str) and category(child) == agent_run.CATEGORY else ""
+
+
+def _came_of(store: EventStore, child: str, parent: str) -> bool:
+    """Whether a run may have come of another: its first event says so, or does not say of which it came."""
+    first = next(iter(store.read_stream(child, until=1)), None)
+    return first is not None and (first.payload.get("parentRun") or parent) == parent
 
 
 def _released(project: str, subject: str) -> list[Span]:
@@ -153,17 +169,33 @@ def erase(  # noqa: PLR0913 - who, on which ground, by whom, and how far to go w
     found, said = allow(project, subject=subject, ground=ground, by=by)
     stands_for = retention.pseudonym(project, subject)
     unfinished = _unfinished(project, stands_for)
-    outcomes = [carry_out(project, order, subject=subject, by=by, beat=beat, compact=False) for order in unfinished]
+    outcomes = [_carried_out(project, order, subject=subject, ground=said, by=by, beat=beat) for order in unfinished]
     found = plan(project, subject) if unfinished else found
     for part in withdrawals.in_orders(list(found.spans)):
         count = sum(span.count for span in part)
         order = ErasureOrdered(subject=stands_for, ground=said, spans=part, events=count, by=by)
         order_id = retention.tell(project, ERASURES, order, by=by)
-        outcomes.append(carry_out(project, order_id, subject=subject, by=by, beat=beat, compact=False))
+        outcomes.append(_carried_out(project, order_id, subject=subject, ground=said, by=by, beat=beat))
     if compact:
         compacted = compacting.compact()
         outcomes = [msgspec.structs.replace(outcome, compacted=compacted) for outcome in outcomes]
     return Erased(subject=stands_for, outcomes=tuple(outcomes))
+
+
+def _carried_out(  # noqa: PLR0913 - as `erase`
+    project: str, order_id: str, *, subject: str, ground: str, by: str, beat: Beat
+) -> Outcome:
+    """Carry an order out, and refuse the rest of the erasure where something was held by then.
+
+    Raises:
+        Held: the refusal is journalled; the order is finished when it is asked for again after the release.
+    """
+    outcome = carry_out(project, order_id, subject=subject, by=by, beat=beat, compact=False)
+    if outcome.held:
+        by_id = {hold.id: hold for held in outcome.held.values() for hold in held}
+        found = Plan(spans=(), holds=tuple(by_id.values()))
+        _refuse(project, found, subject=retention.pseudonym(project, subject), ground=ground, by=by)
+    return outcome
 
 
 def allow(project: str, *, subject: str, ground: str, by: str) -> tuple[Plan, str]:

@@ -125,19 +125,27 @@ def purge(  # noqa: PLR0913 - what is asked, by whom, and how far to go with it
         carry_out(project, event.id, by=by, beat=beat, compact=False) for event in withdrawals.undone(project, PURGES)
     ]
     found = preview(project, before=before)
+    found = msgspec.structs.replace(found, held=found.held | _stayed(outcomes))
     if found.held:
         _tell_held(project, found, by=by)
     outcomes += [carry_out(project, order, by=by, beat=beat, compact=False) for order in _orders(project, found, by=by)]
+    if since := {stream: words for stream, words in _stayed(outcomes).items() if stream not in found.held}:
+        _tell_held(project, msgspec.structs.replace(found, held=since), by=by)
     return Purged(
         policy=policy,
         before=before,
         runs=len(found.runs),
         events=sum(outcome.events for outcome in outcomes),
         orders=tuple(outcome.order for outcome in outcomes),
-        held=found.held,
+        held=found.held | since,
         copies=_sum(outcomes),
         compacted=compacting.compact() if compact and outcomes else Compacted(is_done=True, words="nothing was freed"),
     )
+
+
+def _stayed(outcomes: list[Outcome]) -> dict[str, list[str]]:
+    """Return what stays of orders that stood already, since it was held by the time they were carried out."""
+    return {stream: [hold.words for hold in by] for outcome in outcomes for stream, by in outcome.held.items()}
 
 
 def _orders(project: str, found: Preview, *, by: str) -> list[str]:

@@ -21,7 +21,7 @@ from journal.domain.run_state import RunState
 from journal.domain.saved_rule import digest
 from journal.models import GradeRow, Job, JobPart, JobRun, StreamRow
 from journal.runtime import projection as projections
-from journal.runtime import saved_rules
+from journal.runtime import saved_rules, withdrawals
 from journal.runtime.bulk import insert
 from journal.runtime.grading import grade_run
 from journal.runtime.read_model import live_generation
@@ -150,13 +150,15 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 def choose(project: str, job: str, definition: Definition) -> list[Chosen]:
     """Return the runs of the scope, those that have this very verdict marked.
 
-    A rule that compares runs is evaluated on all of them again as soon as one verdict is missing.
+    A rule that compares runs is evaluated on all of them again as soon as one verdict is missing. A run of which
+    something was purged or erased since is judged anew: what was said of it before is gone with it.
     """
     projections.catch_up(projections.named(PROJECTION), patience_s=0)
     wide = newest_position(project, head=definition.head) if is_journal_wide(definition) else None
     scopes = list(scopes_of(project, definition))
     again = job if definition.force else ""
-    ids = [_grade(project, definition, scope, wide, again) for scope in scopes]
+    gone = withdrawals.newest_orders(project)
+    ids = [_grade(project, definition, scope, wide, again or gone.get(scope.stream, "")) for scope in scopes]
     kept = set() if definition.force else _known(project, ids)
     if wide is not None and len(kept) < len(ids):
         kept = set()
@@ -224,7 +226,8 @@ def _previous_verdicts(project: str, definition: Definition, scopes: Sequence[Ru
         return dict(rows.values_list("run", "verdict"))
     text = saved_rules.find_rule(project, definition.rule, version).expression
     before = msgspec.structs.replace(definition, rule_version=version, digest=digest(text))
-    by_id = {_grade(project, before, scope, None, ""): scope.stream for scope in scopes}
+    gone = withdrawals.newest_orders(project)
+    by_id = {_grade(project, before, scope, None, gone.get(scope.stream, "")): scope.stream for scope in scopes}
     found = (_live(project).filter(grade__in=page).values_list("grade", "verdict") for page in _pages(list(by_id)))
     return {by_id[grade]: verdict for rows in found for grade, verdict in rows}
 

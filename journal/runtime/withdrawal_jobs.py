@@ -1,7 +1,8 @@
 """Purges and erasures as jobs: asked for in the browser, over HTTP or by a schedule, done by a worker.
 
 Each is safe to do again: an order that stands in the journal is finished first. The subject of an erasure stands in the
-job's arguments while it runs and is taken out of them in the end, before the database gives up its freed pages.
+job's arguments while it runs and is taken out of them in the end, however that was, before the database gives up its
+freed pages.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def run(job_id: str) -> None:
     except Exception as error:
         log.exception("withdrawal_failed", job=job.id)
         jobs.finish(job, error=f"{type(error).__name__}: what was begun is finished when it is asked for again")
+    forget(job.id)
 
 
 def _purge(job: Job, beat: Callable[[int], None]) -> dict[str, Any]:
@@ -109,6 +111,18 @@ def _erase(job: Job, beat: Callable[[int], None]) -> dict[str, Any]:
     )
     Job.objects.filter(id=job.id).update(arguments={"subject": done.subject})
     return {"events": done.events, "orders": [outcome.order for outcome in done.outcomes]}
+
+
+def forget(job_id: str) -> int:
+    """Leave of whom a job to erase was about a pseudonym alone, once it has ended. Returns 1 where there was more."""
+    ended = Job.objects.filter(id=job_id, kind=ERASE).exclude(status__in=("queued", "running"))
+    job = ended.first()
+    if job is None or "ground" not in job.arguments:
+        return 0
+    subject = job.arguments["subject"]
+    stands_for = retention.pseudonym(str(job.project_id), subject)
+    error = job.error.replace(repr(subject[:200]), f"{stands_for[:16]}…")
+    return ended.update(arguments={"subject": stands_for}, error=error)
 
 
 _DOES: Final[dict[str, Callable[[Job, Callable[[int], None]], dict[str, Any]]]] = {PURGE: _purge, ERASE: _erase}

@@ -165,6 +165,35 @@ def test_a_run_that_was_handed_on_to_and_names_nobody_goes_too() -> None:
     assert (len(gone("agent_run-2")), gone("agent_run-3")) == (5, [])
 
 
+@pytest.mark.parametrize("own", ["retention-holds", "retention-policies", "schedule-x", "agent_run-3", "agent_run-9"])
+def test_a_run_that_is_said_to_be_handed_on_to_takes_nothing_of_others(own: str) -> None:
+    """Neither the journal's own streams nor a run that came of another one; one that is not there changes nothing."""
+    told("agent_run-1", ADA)
+    get_store().append(
+        "agent_run-1", [event(run.HandedOff(to_agent="b", child_run=own, instruction="x"))], expected_version=5
+    )
+    get_store().append("agent_run-3", [event(run.Started(parent_run="agent_run-2"))], expected_version=0)
+    hold = kept.add_hold("default", stream="agent_run-3", reason="case 7", by="user:ann")
+    kept.set_policy("default", floor_days=200, ceiling_days=None, by="user:ann")
+    erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann")
+    assert (len(gone("agent_run-1")), gone(own)) == (6, [])
+    assert [one.id for one in kept.active_holds("default")] == [hold.id]
+    assert kept.policy_of("default").floor_days == 200
+
+
+def test_of_the_journals_own_streams_only_what_names_them_goes() -> None:
+    """One event of a stream of rules that names somebody makes none of the others theirs."""
+    told("agent_run-1", ADA)
+    stream = "rule-mine"
+    own = [
+        EventData(type="x.y", data=b"{}"),
+        EventData(type="x.y", data=b"{}", metadata=b'{"subjects":["%s"]}' % ADA.encode()),
+    ]
+    get_store().append(stream, own, expected_version=0)
+    erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann")
+    assert gone(stream) == [2]
+
+
 def test_every_copy_goes() -> None:
     """Read models, search, notes and their stream, what-ifs, causes, spans, results of jobs, files of audits."""
     told("agent_run-1", ADA)
@@ -288,6 +317,70 @@ def test_an_order_that_was_cut_short_is_finished_first(monkeypatch: pytest.Monke
     assert (len(done.outcomes), done.events) == (1, 10)
     assert not SearchText.objects.filter(stream__startswith="agent_run").exists()
     assert [one.type.rpartition("_")[2] for one in get_store().read_stream(retention.ERASURES)] == ["ordered", "done"]
+
+
+class _Cut(Exception):
+    """The process ended."""
+
+
+def _cut(done: int) -> None:
+    raise _Cut(done)
+
+
+def test_what_is_held_by_the_time_an_order_is_taken_up_again_stays() -> None:
+    """With its notes, and it is told; the order is finished after the release."""
+    for stream in ("agent_run-1", "agent_run-2"):
+        told(stream)
+        repository().execute(notes.stream_for(stream), notes.Annotate(run=stream, by="ann", text=SECRET))
+    settled()
+    limit = DAY + timedelta(days=1)
+    with pytest.raises(_Cut):
+        purging.purge("default", before=limit, by="user:ann", now=NOW, beat=_cut)
+    assert (len(gone("agent_run-1")), gone("agent_run-2")) == (5, [])
+    hold = kept.add_hold("default", stream="agent_run-2", reason="court", by="user:ann")
+    done = purging.purge("default", before=limit, by="user:ann", now=NOW)
+    assert (gone("agent_run-2"), gone("notes-agent_run-2"), gone("notes-agent_run-1")) == ([], [], [2])
+    assert done.held == {name: [hold.words] for name in ("agent_run-2", "notes-agent_run-2")}
+    assert not SearchText.objects.filter(stream="agent_run-1").exists()
+    assert SearchText.objects.filter(stream="agent_run-2").exists()
+    *_, refused = get_store().read_stream(retention.PURGES)
+    assert refused.payload["streams"] == ["agent_run-2", "notes-agent_run-2"]
+    assert len(withdrawals.undone("default", retention.PURGES)) == 1
+    kept.release_hold("default", hold_id=hold.id, reason="over", by="user:ann")
+    assert purging.purge("default", before=limit, by="user:ann", now=NOW).held == {}
+    assert (len(gone("agent_run-2")), gone("notes-agent_run-2")) == (5, [2])
+    assert withdrawals.undone("default", retention.PURGES) == []
+
+
+@pytest.mark.parametrize("hold", [{"stream": "agent_run-1"}, {"subject": BOB}])
+def test_a_hold_that_is_set_while_an_erasure_runs_binds(hold: dict[str, str]) -> None:
+    """What it is on stays, and the erasure is refused; it is finished after the release."""
+    told("agent_run-1", ADA, BOB)
+    told("agent_run-2", ADA)
+    settled()
+
+    def sets(done: int) -> None:
+        if done and not kept.active_holds("default"):
+            kept.add_hold("default", reason="case 4", by="user:ann", **hold)  # type: ignore[arg-type]
+
+    with pytest.raises(kept.Held, match="1 hold forbids it"):
+        erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann", beat=sets)
+    assert (gone("agent_run-1"), len(gone("agent_run-2"))) == ([], 5)
+    kinds = [one.type.rpartition("_")[2] for one in get_store().read_stream(retention.ERASURES)]
+    assert kinds == ["ordered", "refused"]
+    kept.release_hold("default", reason="closed", by="user:ann", **hold)
+    erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann")
+    assert len(gone("agent_run-1")) == 5
+
+
+def test_notes_on_a_run_that_is_held_are_not_erased() -> None:
+    """They have the person's name in them, and the run is somebody else's: the hold wins."""
+    told("agent_run-1", ADA)
+    told("agent_run-2", BOB)
+    repository().execute(notes.stream_for("agent_run-2"), notes.Annotate(run="agent_run-2", by="ann", text=f"as {ADA}"))
+    kept.add_hold("default", subject=BOB, reason="case 4", by="user:ann")
+    with pytest.raises(kept.Held, match="1 hold forbids it"):
+        erasing.erase("default", subject=ADA, ground=GROUND, by="user:ann")
 
 
 def test_a_payload_that_goes_without_an_order_is_found() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,12 @@ from journal.domain.event import EventData
 from journal.domain.invariant import HOLDS, Context, Fails, Invariant, Verdict, all_invariants, register
 from journal.errors import RuleNotFound
 from journal.models import GradeRow, Job, JobPart, StreamRow
-from journal.runtime import beside, job_process, projection, regrade, regrade_plan, regrade_work, saved_rules
+from journal.runtime import beside, erasing, job_process, projection, regrade, regrade_plan, regrade_work, saved_rules
 from journal.runtime import job as jobs
 from journal.runtime.grading import bisect
 from journal.store import get_store
 from journal.tasks import reap
-from tests.builders import failed, reasoned, returned, started
+from tests.builders import event, failed, reasoned, returned, started
 
 pytestmark = pytest.mark.django_db
 P = "graded"
@@ -103,6 +104,27 @@ def test_force_judges_again() -> None:
     regrade.regrade(rule, project=P)
     assert regrade.regrade(rule, project=P, force=True).skipped == 0
     assert len(graded()) == 6
+
+
+@pytest.mark.parametrize("rule", ["few-errors", "answer-has-text", "no-repeated-response"])
+def test_a_run_of_which_something_was_erased_is_an_error_and_judged_anew(
+    rule: str, tmp_path: Path, settings: Any
+) -> None:
+    """Nothing can be said of it, whatever the rule looks at; the verdict before went with what it was about."""
+    settings.MEDIA_ROOT = tmp_path
+    saved()
+    events = [
+        event(started(), subjects=("ada",)),
+        *(event(each, subjects=("bob",)) for each in (reasoned(), returned(1))),
+    ]
+    get_store(P).append("agent_run-part", events, expected_version=0)
+    first = regrade.regrade(rule, project=P)
+    erasing.erase(P, subject="ada", ground="Art. 17", by="user:ann")
+    again = regrade.regrade(rule, project=P)
+    assert (first.runs, first.errors, again.runs, again.errors, again.skipped) == (4, 0, 4, 1, 3)
+    assert (again.holds, again.fails) == (first.holds - 1, first.fails)
+    assert regrade.regrade(rule, project=P).skipped == 4
+    assert regrade.report(regrade.finish(regrade.submit(project=P, rule=rule))).errors == 1
 
 
 def test_another_version_says_which_runs_turned() -> None:

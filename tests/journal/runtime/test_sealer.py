@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from journal.runtime.subscription import run_once
 from journal.store import get_store
 from journal.store.sql import SqlStore
 from tests.builders import identity, raw
+from tests.triggers import put_back, take_away
 
 pytestmark = pytest.mark.django_db
 
@@ -51,14 +51,11 @@ def heads(tmp_path: Path) -> Iterator[Heads]:
 @pytest.fixture(scope="module", autouse=True)
 def _rows_can_be_altered(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Take the append-only triggers away, as whoever owns the database can."""
-    append_only = import_module("journal.migrations.0002_append_only")
-    withdrawn = import_module("journal.migrations.0110_withdrawn")
-    with django_db_blocker.unblock(), connection.schema_editor() as editor:
-        append_only._drop(None, editor)
+    with django_db_blocker.unblock():
+        take_away()
     yield
-    with django_db_blocker.unblock(), connection.schema_editor() as editor:
-        append_only._add(None, editor)
-        withdrawn._apply(None, editor)
+    with django_db_blocker.unblock():
+        put_back()
 
 
 def written(count: int, *, project: str = "default", stream: str = "run-1") -> None:
