@@ -150,6 +150,20 @@ def test_both_savers_tell_the_same_run(tmp_path: Path) -> None:
     assert len(events[0]) == 11
 
 
+def test_a_saver_of_before_tasks_had_paths_is_read(database: Database) -> None:
+    """Its table of writes has a column less."""
+    url, opened = database
+    store = MemoryStore()
+    with opened() as saver:
+        agent(saver, *ADDING).invoke(asked("1 + 2?"), thread("t-1"))
+        table = "writes" if url.startswith("sqlite") else "checkpoint_writes"
+        saver.conn.execute(f"ALTER TABLE {table} DROP COLUMN task_path")
+        saver.conn.commit()
+        report = Bridge(store=store, url=url).once()
+    assert [file.status for file in report.files] == ["imported"]
+    assert [one.response for one in of(store, Answered)] == ["It is 3."]
+
+
 def test_following_goes_on_until_it_is_stopped(database: Database) -> None:
     """What comes is there at the next look; what it cost is summed up."""
     url, opened = database
