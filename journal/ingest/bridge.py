@@ -23,15 +23,19 @@ from journal.ingest.files import Found
 from journal.ingest.importer import FileReport, Importer, Report, totals
 from journal.ingest.langgraph import FORMAT
 from journal.ingest.langgraph_postgres import PostgresCheckpoints
-from journal.ingest.langgraph_saved import CheckpointDatabase, SqliteCheckpoints, has_checkpoints, open_file
+from journal.ingest.langgraph_saved import CheckpointDatabase, Saved, SqliteCheckpoints, has_checkpoints, open_file
 from journal.ingest.langgraph_thread import runs_of
+from journal.ingest.source import Source
 from journal.models import BridgedThread
 from journal.store import EventStore
 
 _PATIENCE_S: Final = 10
 _LONGEST_PAUSE_S: Final = 60.0
 _POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
-_LOST: Final = (psycopg.OperationalError, sqlite3.OperationalError)
+_LOST: Final = (psycopg.OperationalError, sqlite3.DatabaseError)
+_AWAY: Final = (psycopg.OperationalError, sqlite3.OperationalError)
+_ODD: Final = (psycopg.DataError, sqlite3.DatabaseError)
+"""What reading a thread raises that is not `_AWAY`: this thread cannot be read, and the others can."""
 
 OnReport = Callable[[FileReport], None]
 
@@ -95,7 +99,7 @@ class Bridge:
             name=FORMAT.name,
             title=FORMAT.title,
             detect=FORMAT.detect,
-            read=lambda source: runs_of(database.read(source.name, source.note)),
+            read=lambda source: runs_of(_checkpoints(database, source)),
         )
         importer = Importer(store=self.store, format_name=FORMAT.name, replace=self.replace, formats=(as_files,))
 
@@ -114,6 +118,20 @@ class Bridge:
         BridgedThread.objects.update_or_create(
             project=self.store.project, source=self._source, thread=_digest(thread), defaults={"mark": mark}
         )
+
+
+def _checkpoints(database: CheckpointDatabase, thread: Source) -> list[Saved]:
+    """Return a thread's checkpoints.
+
+    Raises:
+        ImportRefused: the database is there, and this thread in it cannot be read.
+    """
+    try:
+        return database.read(thread.name, thread.note)
+    except _AWAY:
+        raise
+    except _ODD as error:
+        raise ImportRefused(f"the database cannot read it ({str(error).strip()})") from error
 
 
 def shown(url: str) -> str:

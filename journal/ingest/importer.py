@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+import structlog
 
 from journal.domain.access_log import is_access
 from journal.errors import ImportRefused, JournalError
@@ -23,8 +24,14 @@ from journal.ingest.source import Source
 from journal.ingest.writer import Prepared, Written, prepare, replace_invalid, utc_now, write, write_recorded
 from journal.store import EventStore
 
-_PROBLEMS_TOLD = 5
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
+_PROBLEMS_TOLD = 5
+_REASON_CHARS = 200
+_ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
+"""What code raises that meets a value it was not written for: of a stranger's file, that says only that it is odd."""
+
+_T = TypeVar("_T")
 OnFile = Callable[["FileReport"], None]
 OnReading = Callable[[str, int], None]
 
@@ -105,15 +112,21 @@ class Importer:
     def _format_of(self, source: Source) -> Format | None:
         if self.format_name is not None:
             return next(known for known in self.formats if known.name == self.format_name)
-        if any(known.companion(source) for known in self.formats):
+        if self._companion(source):
             return None
-        return next((known for known in self.formats if known.detect(source)), None)
+        return next((known for known in self.formats if _asked(known, known.detect, source)), None)
 
     def _companion(self, source: Source) -> str | None:
-        return next((reason for known in self.formats if (reason := known.companion(source))), None)
+        reasons = (_asked(known, known.companion, source) for known in self.formats)
+        return next((reason for reason in reasons if reason), None)
 
     def _take(self, name: str, source: Source, known: Format) -> FileReport:
-        prepared = list(self._prepared(name, source, known))  # all of it, before anything is written
+        try:
+            prepared = list(self._prepared(name, source, known))  # all of it, before anything is written
+        except _ODD as error:
+            log.warning("file_is_odd", file=name, format=known.name, exc_info=True)
+            raised = f"{type(error).__name__}: {str(error)[:_REASON_CHARS]}"
+            raise ImportRefused(f"it is not as {known.title} is written ({raised})") from error
         if not prepared:
             told = _told(source)
             raise ImportRefused(f"no run in it{': ' + told if told else ''}")
@@ -150,6 +163,15 @@ class Importer:
         if self.replace:
             draft.events = [replace_invalid(event) for event in draft.events]
         return prepare(draft, format_name=known.name, project=self.store.project)
+
+
+def _asked(known: Format, question: Callable[[Source], _T], source: Source) -> _T | None:
+    """Return what a format says of a file, or None where it stumbles over it: it may be another's."""
+    try:
+        return question(source)
+    except _ODD:
+        log.warning("file_is_odd", file=source.name, format=known.name, exc_info=True)
+        return None
 
 
 def totals(reports: list[FileReport]) -> dict[str, int]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
@@ -13,11 +14,14 @@ from typing import Final
 from journal.errors import ImportRefused
 from journal.ingest import Format, register
 from journal.ingest.draft import RunDraft
-from journal.ingest.langgraph_saved import SqliteCheckpoints, has_checkpoints, open_bytes
+from journal.ingest.langgraph_saved import SqliteCheckpoints, cannot_be_read, has_checkpoints, open_bytes, value_bytes
 from journal.ingest.langgraph_thread import SOURCE, runs_of
 from journal.ingest.source import Source
 
 MAGIC: Final = b"SQLite format 3\x00"
+_TOO_MUCH: Final = (
+    "the database's values come to more than the file holds; it is damaged, or made to exhaust its reader"
+)
 
 
 def detect(source: Source) -> bool:
@@ -45,9 +49,14 @@ def read(source: Source) -> Iterator[RunDraft]:
     with closing(open_bytes(source.data)) as connection:
         if not has_checkpoints(connection):
             raise ImportRefused("the database has no tables `checkpoints` and `writes` as a LangGraph saver makes them")
-        database = SqliteCheckpoints(connection=connection)
-        for thread in sorted(database.marks()):
-            yield from runs_of(database.read(thread, source.note))
+        try:
+            if value_bytes(connection) > len(source.data):
+                raise ImportRefused(_TOO_MUCH)
+            database = SqliteCheckpoints(connection=connection)
+            for thread in sorted(database.marks()):
+                yield from runs_of(database.read(thread, source.note))
+        except sqlite3.Error as error:
+            raise ImportRefused(cannot_be_read(error)) from error
 
 
 FORMAT = register(

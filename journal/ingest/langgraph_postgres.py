@@ -37,7 +37,7 @@ WHERE thread_id = %s ORDER BY checkpoint_ns, channel, version COLLATE "C"
 _AT_ONCE: Final = 50
 _WRITES: Final = """
 SELECT checkpoint_ns, checkpoint_id, task_id, {path} AS task_path, channel, type, blob FROM checkpoint_writes
-WHERE thread_id = %s ORDER BY checkpoint_id, checkpoint_ns, task_path COLLATE "C", task_id COLLATE "C", idx
+WHERE thread_id = %s ORDER BY checkpoint_id, checkpoint_ns, {path} COLLATE "C", task_id COLLATE "C", idx
 """
 _HAS_PATH: Final = """
 SELECT 1 FROM information_schema.columns

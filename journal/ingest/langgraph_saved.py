@@ -22,6 +22,18 @@ from journal.ingest.source import moment
 Note = Callable[[str], None]
 _LARGEST_VALUE_BYTES: Final = 256 * 2**20
 _WAL_FLAGS: Final = slice(18, 20)
+_STEPS_AT_ONCE: Final = 100_000
+_LEAST_STEPS: Final = 20_000_000
+_STEPS_A_BYTE: Final = 50
+"""Steps of SQLite's machine that reading a file may take: a saver's needs about one for each byte."""
+
+_READ: Final = {
+    "checkpoints": (
+        "thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "type", "checkpoint", "metadata",
+    ),
+    "writes": ("thread_id", "checkpoint_ns", "checkpoint_id", "task_id", "idx", "channel", "type", "value"),
+}  # fmt: skip
+"""The columns that are read, as every saver's tables have them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +146,8 @@ class SqliteCheckpoints:
         found: dict[str, str] = {}
         for table in ("checkpoints", "writes"):
             rows = self.connection.execute(
-                f"SELECT CAST(thread_id AS TEXT), count(*), max(rowid) FROM {table} GROUP BY thread_id"  # noqa: S608 - two names
+                f"SELECT CAST(thread_id AS TEXT), count(*), max(rowid) FROM {table}"  # noqa: S608 - two names
+                " WHERE thread_id IS NOT NULL GROUP BY thread_id"
             )
             for thread, count, last in rows:
                 found[thread] = f"{found.get(thread, '')}{table[0]}{count}/{last} "
@@ -205,13 +218,29 @@ def open_bytes(data: bytes) -> sqlite3.Connection:
     try:
         connection.deserialize(data)
         _distrust(connection)
+        connection.set_progress_handler(_Patience(len(data)), _STEPS_AT_ONCE)
         connection.execute("SELECT name FROM sqlite_schema").fetchall()
     except sqlite3.Error as error:
         connection.close()
-        raise ImportRefused(
-            f"the SQLite database cannot be read ({error}); copy it with the program stopped"
-        ) from error
+        raise ImportRefused(cannot_be_read(error)) from error
     return connection
+
+
+def cannot_be_read(error: sqlite3.Error) -> str:
+    """Say why a database file is refused."""
+    return f"the SQLite database cannot be read ({error}); copy it with the program stopped"
+
+
+class _Patience:
+    """Ends a query once more was done for a file than its size can call for: pages may lead to each other in a ring."""
+
+    def __init__(self, size: int) -> None:
+        self._left = (_LEAST_STEPS + _STEPS_A_BYTE * size) // _STEPS_AT_ONCE
+
+    def __call__(self) -> bool:
+        """Return whether to end it."""
+        self._left -= 1
+        return self._left < 0
 
 
 def open_file(path: str) -> sqlite3.Connection:
@@ -240,20 +269,38 @@ def _distrust(connection: sqlite3.Connection) -> None:
 
 
 def has_checkpoints(connection: sqlite3.Connection) -> bool:
-    """Whether both tables are there, and are tables: a view could be a query without end."""
+    """Whether both tables are there with their columns, and are tables: a view could be a query without end.
+
+    What a column is computed by, or a table without row ids, no saver makes.
+    """
     try:
         found = connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('checkpoints', 'writes')"
-            " AND upper(sql) NOT LIKE 'CREATE VIRTUAL%'"
+            " AND upper(sql) LIKE 'CREATE TABLE%'"
         ).fetchall()
-        return len(found) == len(("checkpoints", "writes")) and {
-            "thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "type", "checkpoint", "metadata"
-        } <= _columns(connection, "checkpoints")  # fmt: skip
+        if len(found) != len(_READ) or any(not _columns(connection, table).issuperset(_READ[table]) for table in _READ):
+            return False
+        for table in _READ:
+            connection.execute(f"SELECT rowid FROM {table} LIMIT 0")  # noqa: S608 - two names
     except sqlite3.Error:
         return False
+    return True
+
+
+def value_bytes(connection: sqlite3.Connection) -> int:
+    """Return how much comes out of the tables of `has_checkpoints`, without holding it."""
+    sizes = {
+        table: " + ".join(f"coalesce(length({name}), 0)" for name in names if name != "idx")
+        for table, names in _READ.items()
+    }
+    return sum(
+        connection.execute(f"SELECT coalesce(sum({size}), 0) FROM {table}").fetchone()[0]  # noqa: S608 - two names
+        for table, size in sizes.items()
+    )
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    """Return the names of the columns that are stored: computed ones are not among them."""
     return {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
 
 

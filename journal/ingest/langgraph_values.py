@@ -78,7 +78,7 @@ def _unpack(raw: bytes | memoryview) -> Any:
 
 def _extension(code: int, raw: memoryview) -> Any:
     """Return what an extension holds: (module, class, arguments, …) as its arguments, never as the object."""
-    held = _unpack(bytes(raw))
+    held = _unpack(raw)  # never a copy: one in another would copy the rest at every level
     if code == _SNAPSHOT:
         return held
     parts = as_list(held)
@@ -95,7 +95,7 @@ def _shown(module: str, name: str, arguments: Any) -> Any:
     if (module, name) in _SHOWN:
         try:
             return _SHOWN[module, name](arguments)
-        except (TypeError, ValueError, IndexError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             return arguments
     if module.startswith(_MESSAGES) and isinstance(arguments, dict):
         return {"type": _kind_of_message(name), **arguments}

@@ -30,6 +30,9 @@ ENCODINGS: Final[tuple[Encoding, ...]] = ("application/x-protobuf", "application
 MAX_RECORD_BYTES: Final = 4 * 2**20
 """Bytes of one span or log record: an event made of it stays below what every database takes in one row."""
 
+MAX_KEPT_BYTES: Final = 4 * 32 * 2**20
+"""Bytes of all records of a request: each repeats its resource and scope, which stand in the request once for many."""
+
 _NUL: Final = rb"\u0000"
 _TRACE_ID: Final = 32
 _SPAN_ID: Final = 16
@@ -69,15 +72,20 @@ def read(raw: bytes, *, signal: Signal, encoding: Encoding) -> Received:
     """Return the records of one export request. One that cannot be kept is counted, and the others are taken.
 
     Raises:
-        ImportRefused: the body is not such a request at all.
+        ImportRefused: the body is not such a request at all, or becomes many times as much.
     """
-    received = Received()
+    received, size = Received(), 0
     if encoding == "application/json":
         batch = read_request(_from_json(raw), lambda reason: received.refused.update([reason]))
     else:
         batch = _from_protobuf(raw, signal)
     for item in _of_signal(batch, signal):
         fault, body = _kept(item)
+        size += len(body)
+        if size > MAX_KEPT_BYTES:
+            raise ImportRefused(
+                f"its records come to more than {MAX_KEPT_BYTES:,} bytes, as each repeats its resource; send fewer"
+            )
         if fault:
             received.refused[fault] += 1
         else:
@@ -130,20 +138,21 @@ def _without_zeros(log: Log) -> Log:
 
 
 def _kept(item: Span | Log) -> tuple[str, bytes]:
-    """Return why a record cannot be taken, or nothing and its bytes."""
+    """Return why a record cannot be taken, or nothing, and its bytes as far as there are any."""
     if fault := _fault_of_span(item) if isinstance(item, Span) else _fault_of_log(item):
         return fault, b""
+    body = b""
     try:
         body = codec.encode(item)
         codec.check_object(body, what="it")
     except PayloadRefused as refused:
-        return refused.reason, b""
+        return refused.reason, body
     except (UnicodeEncodeError, RecursionError):
         return "it holds text that is no Unicode, or nests too deeply", b""
     if len(body) > MAX_RECORD_BYTES:
-        return f"a record has {MAX_RECORD_BYTES:,} bytes at most", b""
+        return f"a record has {MAX_RECORD_BYTES:,} bytes at most", body
     if _NUL in body and _holds_nul(msgspec.json.decode(body)):
-        return "JSON in one of its attributes holds a NUL, which no event can", b""
+        return "JSON in one of its attributes holds a NUL, which no event can", body
     return "", body
 
 

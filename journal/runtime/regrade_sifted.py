@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from typing import Any, Final, cast
 
 import msgspec
@@ -45,8 +44,6 @@ _MOST_WAITING: Final = 4_096
 _RUNS_AT_ONCE: Final = 500
 _SELF: Final = frozenset((STARTED, CALLED))
 """Events in which a run says who it is."""
-
-_version: Final = itemgetter(1)
 
 
 class Course:
@@ -312,44 +309,45 @@ def _read(  # noqa: PLR0913, PLR0917 - as above
     types = Types(_SELF) if CALLED in main.sieve.read else Types(frozenset((STARTED,)))
     types = main.sieve.read | types | (other.sieve.read if other else Types(frozenset()))
     facts: dict[str, Facts] = {}
-    told: dict[str, list[Told]] = {}
+    unknown: dict[str, int] = {}
+    read = _Reader()
     for stream, rows in store.read_told(runs, types=types):
         main.take(stream, rows)
         if other is not None and stream in asked:
             other.take(stream, rows)
         if stream not in facts:
-            facts[stream] = Facts()
-            facts[stream].started_at = moment(rows[0][5])
-        told.setdefault(stream, []).extend([row for row in rows if row[2] in _SELF])
+            facts[stream] = _facts(rows)
+            _learn(facts[stream], read, rows[:1])
+            if CALLED not in types and (rows[0][1] != 1 or facts[stream].model is None):
+                unknown[stream] = runs[stream]
+        _learn(facts[stream], read, rows)
         look()
     main.finish()
     if other is not None:
         other.finish()
-    _learn(store, runs, facts, told, knows_models=CALLED in types)
+    # A run that names its model first thing is read enough; the others name it in a request, or in nothing.
+    again = set[str]()
+    for stream, rows in store.read_told(unknown, types=Types(_SELF)) if unknown else ():
+        if stream not in again:
+            again.add(stream)
+            facts[stream] = _facts(rows)
+        _learn(facts[stream], read, rows)
+        look()
     return facts
 
 
-def _learn(
-    store: EventStore,
-    runs: Mapping[str, int],
-    facts: dict[str, Facts],
-    told: dict[str, list[Told]],
-    *,
-    knows_models: bool,
-) -> None:
-    """Let facts take what runs say of themselves; requests to models are read only where they may."""
-    read = _Reader()
-    unknown = {
-        stream: runs[stream]
-        for stream, rows in told.items()
-        if not knows_models
-        and not (rows and rows[0][1] == 1 and getattr(read(*rows[0][2:5]), "model", None) is not None)
-    }
-    for stream, rows in store.read_told(unknown, types=Types(frozenset((CALLED,)))) if unknown else ():
-        told[stream] = sorted([*told[stream], *(row for row in rows if row[2] == CALLED)], key=_version)
-    for stream, rows in told.items():
-        for _, version, kind, schema, raw, _ in rows:
-            facts[stream].take(version, read(kind, schema, raw))
+def _facts(first: Sequence[Told]) -> Facts:
+    """Return what is known of a run before its events are looked at."""
+    facts = Facts()
+    facts.started_at = moment(first[0][5])
+    return facts
+
+
+def _learn(facts: Facts, read: _Reader, rows: Sequence[Told]) -> None:
+    """Let facts take what a run says of itself. Nothing of it is held: a request to a model is a whole context."""
+    for _, version, kind, schema, raw, _ in rows:
+        if kind in _SELF and not facts.is_told(version):
+            facts.take(version, read(kind, schema, raw))
 
 
 def _blamed(store: EventStore, main: _Built | _Saved, streams: Iterable[str]) -> dict[str, Blamed]:

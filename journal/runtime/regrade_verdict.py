@@ -34,9 +34,13 @@ class Facts:
         self.model: str | None = None
         self.started_at: datetime | None = None
 
+    def is_told(self, version: int) -> bool:
+        """Return whether an event at a version can say nothing new any more."""
+        return self.model is not None and (self.agent is not None or version > _EARLY)
+
     def take(self, version: int, data: Any) -> None:
         """Look at an event of a run's `started` and `model_called`, in order of version; later ones say nothing new."""
-        if self.model is not None and (self.agent is not None or version > _EARLY):
+        if self.is_told(version):
             return
         if not isinstance(data, agent_run.ModelCalled):
             self.agent = self.agent or getattr(data, "agent", None)

@@ -15,8 +15,8 @@ from journal.store.protocol import Told
 
 Fetch = Callable[[str, Sequence[Any]], Sequence[tuple[Any, ...]]]
 
-WINDOW: Final = 5_000
-"""Events that are read at once, at most."""
+WINDOW: Final = 1_000
+"""Events that are read at once, at most: a request to a model may be a megabyte, and they are all in memory."""
 
 _NAMES: Final = 500
 _PLACES: Final = 100

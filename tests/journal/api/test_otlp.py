@@ -380,6 +380,30 @@ def test_bodies_records_and_traces_are_bounded(sender: Sender, monkeypatch: pyte
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("kind", [PROTOBUF, "application/json"])
+@pytest.mark.parametrize("most", [2**20, 1_000], ids=["taken", "too large each"])
+def test_a_small_request_does_not_become_a_large_one(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, kind: str, most: int
+) -> None:
+    """Each record repeats its resource: what all of them come to is bounded, whether they would be taken or not."""
+    request = ExportTraceServiceRequest()
+    described = request.resource_spans.add()
+    described.resource.attributes.add(key="x").value.string_value = "a" * 2_000
+    spans = described.scope_spans.add().spans
+    for number in range(50):
+        spans.add(trace_id=b"\x01" * 16, span_id=(number + 1).to_bytes(8))
+    body = request.SerializeToString() if kind == PROTOBUF else json_format.MessageToJson(request).encode()
+    monkeypatch.setattr(otlp_wire, "MAX_RECORD_BYTES", most)
+    monkeypatch.setattr(otlp_wire, "MAX_KEPT_BYTES", 50_000)
+    sender.send(body, kind=kind)
+    assert (sender.status, SpanRecord.objects.count()) == (400, 0)
+    assert b"each repeats its resource" in sender.response.content
+    monkeypatch.setattr(otlp_wire, "MAX_KEPT_BYTES", 200_000)
+    sender.send(body, kind=kind)
+    assert (sender.status, SpanRecord.objects.count()) == (200, 50 if most > len(body) else 0)
+
+
+@pytest.mark.django_db
 def test_gzip_is_unpacked(sender: Sender) -> None:
     """What exporters send by default."""
     packed_body = gzip.compress(json.dumps(traces(chat(2, says="x" * 5_000))).encode())

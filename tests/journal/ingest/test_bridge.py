@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from journal.ingest import bridge
 from journal.ingest.bridge import Bridge, shown
 from journal.ingest.files import find
 from journal.ingest.importer import Importer
+from journal.ingest.langgraph_saved import SqliteCheckpoints
 from journal.models import BridgedThread
 from journal.store.memory import MemoryStore
 from tests.graphs import ADDING, agent, asked, said, sqlite_saver, team, thread
@@ -148,6 +150,20 @@ def test_both_savers_tell_the_same_run(tmp_path: Path) -> None:
     assert len(events[0]) == 11
 
 
+def test_a_saver_of_before_tasks_had_paths_is_read(database: Database) -> None:
+    """Its table of writes has a column less."""
+    url, opened = database
+    store = MemoryStore()
+    with opened() as saver:
+        agent(saver, *ADDING).invoke(asked("1 + 2?"), thread("t-1"))
+        table = "writes" if url.startswith("sqlite") else "checkpoint_writes"
+        saver.conn.execute(f"ALTER TABLE {table} DROP COLUMN task_path")
+        saver.conn.commit()
+        report = Bridge(store=store, url=url).once()
+    assert [file.status for file in report.files] == ["imported"]
+    assert [one.response for one in of(store, Answered)] == ["It is 3."]
+
+
 def test_following_goes_on_until_it_is_stopped(database: Database) -> None:
     """What comes is there at the next look; what it cost is summed up."""
     url, opened = database
@@ -183,6 +199,54 @@ def test_following_waits_for_a_database_that_is_not_there(tmp_path: Path) -> Non
     assert len(troubles) == 1
     assert "later.sqlite cannot be read" in troubles[0]
     assert len(of(store, Answered)) == 1
+
+
+def test_a_thread_that_cannot_be_read_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reading it raises, it is refused, and asked for again only once it changes."""
+    path = tmp_path / "checkpoints.sqlite"
+    odd: dict[str, Exception] = {
+        "t-1": sqlite3.DatabaseError("database disk image is malformed"),
+        "t-2": KeyError("odd"),
+        "t-3": psycopg.DataError("out of range"),
+    }
+    with sqlite_saver(path) as saver:
+        for name in (*odd, "t-4"):
+            agent(saver, *ADDING).invoke(asked("1 + 2?"), thread(name))
+    whole = SqliteCheckpoints.read
+
+    def read(self: SqliteCheckpoints, name: str, note: Callable[[str], None]) -> Any:
+        if name in odd:
+            raise odd[name]
+        return whole(self, name, note)
+
+    monkeypatch.setattr(SqliteCheckpoints, "read", read)
+    store = MemoryStore()
+    first, again = (Bridge(store=store, url=str(path)).once() for _ in range(2))
+    assert [file.status for file in first.files] == ["refused", "refused", "refused", "imported"]
+    reasons = [file.reason or "" for file in first.files]
+    assert all(told in reason for told, reason in zip(("malformed", "odd", "out of"), reasons, strict=False))
+    assert again.files == []
+
+
+def test_a_database_that_breaks_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mark that cannot be read is the whole database's."""
+    path = tmp_path / "checkpoints.sqlite"
+    with sqlite_saver(path) as saver:
+        agent(saver, *ADDING).invoke(asked("1 + 2?"), thread("t-1"))
+    stop, troubles = threading.Event(), list[str]()
+
+    def broken(_self: SqliteCheckpoints) -> Any:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    def trouble(reason: str) -> None:
+        troubles.append(reason)
+        stop.set()
+
+    monkeypatch.setattr(SqliteCheckpoints, "marks", broken)
+    Bridge(store=MemoryStore(), url=str(path), on_trouble=trouble).follow(stop, poll_s=0.01)
+    assert len(troubles) == 1
+    with pytest.raises(ImportRefused, match="malformed"):
+        Bridge(store=MemoryStore(), url=str(path)).once()
 
 
 @pytest.mark.parametrize(

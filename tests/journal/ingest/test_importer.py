@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from journal.ingest import Format, load_formats
 from journal.ingest.files import find
 from journal.ingest.importer import Importer, Report
+from journal.ingest.source import Source
 from journal.store.memory import MemoryStore
 
 
@@ -90,6 +92,46 @@ def test_what_cannot_be_read_is_refused_with_the_reason(tmp_path: Path, name: st
     assert file.status == "refused"
     assert re.search(reason, file.reason or "", re.IGNORECASE), file.reason
     assert store.head() == 0
+
+
+def history(**second: Any) -> bytes:
+    """Return a Temporal history of two events, of which the second has these fields."""
+    first = {"eventId": "1", "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED", "eventTime": "2026-01-01T00:00:00Z"}
+    started = {"workflowExecutionStartedEventAttributes": {"originalExecutionRunId": "r"}}
+    timer = {"eventId": "2", "eventType": "EVENT_TYPE_TIMER_STARTED", **second}
+    return json.dumps({"events": [{**first, **started}, timer]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("odd", "error"),
+    [
+        (history(eventId="9" * 5000), "ValueError"),
+        (history(eventTime="0001-01-01T00:00:00+10:00"), "OverflowError"),
+        (history(timerStartedEventAttributes={"payloads": []}), "Error"),
+    ],
+)
+def test_a_file_that_no_code_foresaw_costs_only_itself(tmp_path: Path, odd: bytes, error: str) -> None:
+    """It is refused with what was raised; nothing of it is written, and the others come in."""
+    (tmp_path / "1.json").write_bytes(odd)
+    (tmp_path / "2.json").write_bytes(session("look"))
+    store = MemoryStore()
+    report = imported(tmp_path, store)
+    assert [file.status for file in report.files] == ["refused", "imported"]
+    assert "not as Temporal" in (report.files[0].reason or "")
+    assert error in (report.files[0].reason or "")
+    assert len({event.stream for event in store.read_all()}) == 1
+
+
+def test_a_format_that_stumbles_while_it_is_asked_is_passed_over(tmp_path: Path) -> None:
+    """Another one may know the file."""
+
+    def stumble(_source: Source) -> Any:
+        raise KeyError("odd")
+
+    first = Format(name="odd", title="Odd files", detect=stumble, read=stumble, companion=stumble)
+    (tmp_path / "1.json").write_bytes(session("look"))
+    report = imported(tmp_path, formats=(first, *load_formats()))
+    assert [file.status for file in report.files] == ["imported"]
 
 
 def test_a_line_of_fifty_megabytes_is_left_out_and_named(tmp_path: Path) -> None:

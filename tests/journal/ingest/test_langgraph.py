@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -23,6 +24,8 @@ from journal.domain.agent_run import (
     ToolFailed,
     ToolReturned,
 )
+from journal.errors import ImportRefused
+from journal.ingest import langgraph_saved
 from journal.ingest.draft import Link, Opaque, Outcome, Ref, RunDraft
 from journal.ingest.files import find
 from journal.ingest.importer import Importer
@@ -356,6 +359,91 @@ def test_other_databases_are_none(path: Path) -> None:
     assert companion(a_file(data, name="a.db", beside={"a.db": data})) is not None
     assert Importer(store=MemoryStore()).run(find([str(path)])).files[0].status == "refused"
     assert Importer(store=MemoryStore()).run(find([str(path.parent)])).files[0].status == "unchanged"
+
+
+CHECKPOINTS = (
+    "CREATE TABLE checkpoints (thread_id TEXT, checkpoint_ns TEXT, checkpoint_id TEXT{key}, parent_checkpoint_id TEXT,"
+    " type TEXT, checkpoint BLOB, metadata BLOB){rest}"
+)
+WRITES = (
+    "CREATE TABLE writes (thread_id TEXT, checkpoint_ns TEXT, checkpoint_id TEXT, task_id TEXT, task_path TEXT,"
+    " idx INT, channel TEXT, type TEXT{more})"
+)
+
+
+def made(path: Path, *, checkpoints: dict[str, str], more: str, rows: int, then: str = "") -> bytes:
+    """Return a database that only looks like a saver's, with so many writes of no value at one checkpoint."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(CHECKPOINTS.format(**checkpoints))
+        other.execute(WRITES.format(more=more))
+        other.execute("INSERT INTO checkpoints VALUES ('t', '', '1', NULL, 'json', '{}', '{}')")
+        other.executemany(
+            "INSERT INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type)"
+            " VALUES ('t', '', '1', 'k', '', ?, 'a', 'bytes')",
+            [(number,) for number in range(rows)],
+        )
+        if then:
+            other.execute(then)
+        other.commit()
+    return path.read_bytes()
+
+
+PLAIN = {"key": "", "rest": ""}
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "more"),
+    [
+        (PLAIN, ", value BLOB AS (zeroblob(200000000)) VIRTUAL"),
+        (PLAIN, ""),
+        ({"key": " PRIMARY KEY", "rest": " WITHOUT ROWID"}, ", value BLOB"),
+    ],
+    ids=["a value that is computed", "no value", "no row ids"],
+)
+def test_tables_as_no_saver_makes_them_are_none(path: Path, checkpoints: dict[str, str], more: str) -> None:
+    """A small file could compute values without end."""
+    data = made(path, checkpoints=checkpoints, more=more, rows=3)
+    assert not detect(a_file(data))
+    with pytest.raises(ImportRefused, match="no tables"):
+        list(read(a_file(data)))
+
+
+def test_values_that_come_to_more_than_the_file_are_refused(path: Path) -> None:
+    """A default of a column that was added later stands in the file once, and comes out of every row."""
+    default = f"ALTER TABLE writes ADD COLUMN value BLOB DEFAULT x'{'00' * 100_000}'"
+    data = made(path, checkpoints=PLAIN, more="", rows=500, then=default)
+    assert detect(a_file(data))
+    tracemalloc.start()
+    with pytest.raises(ImportRefused, match="more than the file holds"):
+        list(read(a_file(data)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * len(data)
+
+
+def test_a_query_that_takes_more_than_the_file_calls_for_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damaged pages may lead to each other in a ring."""
+    data = made(path, checkpoints=PLAIN, more=", value BLOB", rows=500)
+    assert len(list(read(a_file(data)))) == 1
+    for name, value in (("_LEAST_STEPS", 0), ("_STEPS_A_BYTE", 0), ("_STEPS_AT_ONCE", 100)):
+        monkeypatch.setattr(langgraph_saved, name, value)
+    with pytest.raises(ImportRefused, match="interrupted"):
+        list(read(a_file(data)))
+
+
+def test_a_damaged_page_refuses_the_file_and_no_others(path: Path, tmp_path: Path) -> None:
+    """It says what SQLite says."""
+    with sqlite_saver(path) as saver:
+        agent(saver, *ADDING).invoke(asked("1 + 2?"), thread("t-1"))
+        saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((root,),) = saver.conn.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'writes'")
+        ((size,),) = saver.conn.execute("PRAGMA page_size")
+    data = bytearray(path.read_bytes())
+    data[(root - 1) * size : root * size] = b"\xff" * size
+    (tmp_path / "broken.sqlite").write_bytes(bytes(data))
+    report = Importer(store=MemoryStore()).run(find([str(tmp_path / "broken.sqlite"), str(path)]))
+    assert [file.status for file in report.files] == ["refused", "imported"]
+    assert "malformed" in (report.files[0].reason or "")
 
 
 def test_what_a_live_writer_has_only_in_its_log_is_read(path: Path) -> None:

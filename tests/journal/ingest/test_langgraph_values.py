@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -96,6 +97,28 @@ def test_extensions_inside_extensions_end(depth: int) -> None:
         nested = ormsgpack.packb(ormsgpack.Ext(SINGLE, head + nested))
     with pytest.raises(ImportRefused, match="nests deeper"):
         plain_value("msgpack", nested)
+
+
+def test_extensions_inside_extensions_are_not_copied_at_every_level() -> None:
+    """A value of a megabyte in a hundred of them is a megabyte."""
+    size, snapshot = 2**20, 7
+    nested = b"\xc6" + size.to_bytes(4) + bytes(size)
+    for _ in range(100):
+        nested = ormsgpack.packb(ormsgpack.Ext(snapshot, nested))
+    tracemalloc.start()
+    value = plain_value("msgpack", nested)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(value["$base64"]) > size
+    assert peak < 10 * size
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "odd"), [("uuid", "UUID", 5), ("re", "compile", {"a": 1}), ("datetime", "date", {"a": 1})]
+)
+def test_arguments_that_no_such_object_has_are_shown_as_they_are(module: str, name: str, odd: Any) -> None:
+    """Nothing is raised about them."""
+    assert plain_value("msgpack", extension(SINGLE, module, name, odd)) == odd
 
 
 def test_unknown_ways_of_writing_are_kept_shut() -> None:

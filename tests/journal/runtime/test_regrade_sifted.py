@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,9 +22,10 @@ from journal.runtime.lookups import of as lookup_of
 from journal.runtime.regrade_plan import UNKNOWN
 from journal.runtime.regrade_sifted import judged
 from journal.runtime.regrade_types import Definition, FrozenRun
-from journal.runtime.regrade_verdict import verdict_on
+from journal.runtime.regrade_verdict import CALLED, verdict_on
 from journal.runtime.regrade_work import Rules, _Run
 from journal.runtime.rule_process import rule_process
+from journal.store import get_store, told
 from journal.store.memory import MemoryStore
 from tests.nagare_web.demo.filled import journal
 
@@ -230,3 +233,48 @@ def test_a_rule_that_asks_for_what_was_not_read_is_told_so() -> None:
     (found,) = sifted(store, frozen(store, ["agent_run-1"]), Rules(rule=_Peeking(), previous=None))
     assert found.side == "error"
     assert "was not read whole" in found.data.message
+
+
+def test_a_model_that_is_named_before_the_run_says_that_it_began(evaluate: Evaluate) -> None:
+    """The first that names one is believed, wherever it stands."""
+    events = [
+        run.MessageReceived(role="user", content="x"),
+        run.ModelCalled(model="m-2"),
+        run.Started(prompt="", agent="planner", model="m-1"),
+    ]
+    store = MemoryStore()
+    made = [EventData(type=catalog.name_of(type(one)), data=codec.encode(one)) for one in events]
+    store.append("agent_run-1", made, expected_version=0)
+    (found,) = sifted(store, frozen(store, ["agent_run-1"]), Rules(rule=saved("version < 4", evaluate), previous=None))
+    assert (found.data.run.model, found.data.run.agent) == ("m-2", "planner")
+    differ(store, ["agent_run-1"], saved("version < 4", evaluate))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("reads_requests", [True, False])
+def test_requests_to_models_are_not_held(*, reads_requests: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a whole context: of many runs they come to more than there is memory."""
+    runs, requests, size = 20, 20, 20_000
+    store = get_store("default")
+    started = EventData(type=catalog.name_of(run.Started), data=codec.encode(run.Started(prompt="")))
+    context = codec.encode(run.ModelCalled(model="m-1", messages=({"role": "user", "content": "x" * size},)))
+    called = EventData(type=catalog.name_of(run.ModelCalled), data=context)
+    streams = [f"agent_run-{at}" for at in range(runs)]
+    for stream in streams:
+        store.append(stream, [started, *[msgspec.structs.replace(called) for _ in range(requests)]], expected_version=0)
+    rule = next(
+        rule for rule in all_invariants() if (sieve := rule.sieve()) and (CALLED in sieve.read) is reads_requests
+    )
+    monkeypatch.setattr(told, "WINDOW", requests + 1)
+    frozen_runs = [FrozenRun(stream, requests + 1, previous="") for stream in streams]
+    tracemalloc.start()
+    found = list(
+        judged(
+            store, frozen_runs, rule, before=None, asks_before=lambda _run: False, lookup=lookup_of("default"),
+            look=lambda: None,
+        )
+    )  # fmt: skip
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [each.facts.model for each in found] == ["m-1"] * runs
+    assert peak < 5 * requests * size
