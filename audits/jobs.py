@@ -24,7 +24,7 @@ from audits.selection import Query
 from journal.domain import codec
 from journal.errors import JournalError
 from journal.runtime import job as jobs
-from journal.runtime import log_inventory
+from journal.runtime import log_inventory, withdrawals
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -115,7 +115,29 @@ def _made(job: Any, *, on_page: Callable[[int], None]) -> dict[str, Any]:
 
 
 def _make(job: Any, *, on_page: Callable[[int], None]) -> None:
-    """Keep the files. What is told of them is kept last: an attempt that died before that is made again, whole."""
+    """Keep the files. What is told of them is kept last: an attempt that died before that is made again, whole.
+
+    So is one during which something was purged or erased: the files may hold it, and whoever deletes the files of what
+    goes found none yet. It is asked once before they are kept, and once more when they can be found.
+    """
+    while True:
+        before = withdrawals.told(job.project_id)
+        on_page(0)  # whoever deleted files of this audit has ended it
+        job.refresh_from_db(fields=["arguments"])  # whom it asks for may be gone from there as well
+        files = _files(job, on_page=on_page)
+        if withdrawals.told(job.project_id) != before:
+            continue
+        for name, content in files.items():
+            default_storage.delete(place(job.id, name))
+            default_storage.save(place(job.id, name), ContentFile(content))
+        if withdrawals.told(job.project_id) == before:
+            return
+        for name in files:
+            default_storage.delete(place(job.id, name))
+
+
+def _files(job: Any, *, on_page: Callable[[int], None]) -> dict[str, bytes]:
+    """Make the files, and last what is told of them."""
     asked, evidence = job.arguments, making.gathered(query_of(job), previous=job.arguments["previous"])
     files = {BUNDLE: making.bundle(evidence), TRAIL: making.trail(evidence)}
     missing = render.available()
@@ -137,9 +159,7 @@ def _make(job: Any, *, on_page: Callable[[int], None]) -> None:
         "files": {name: _described(content) for name, content in files.items()},
         "event": event,
     }
-    for name, content in (files | {TOLD: codec.encode(told)}).items():
-        default_storage.delete(place(job.id, name))
-        default_storage.save(place(job.id, name), ContentFile(content))
+    return files | {TOLD: codec.encode(told)}
 
 
 def _report(evidence: Evidence, asked: dict[str, Any], on_page: Callable[[int], None]) -> bytes:

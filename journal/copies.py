@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 from django.db.models import QuerySet
 
+from journal.domain.retention import naming
 from journal.ingest import load_formats
 from journal.ingest.writer import stream_of
-from journal.models import CauseRow, Dispatch, GradeRow, Job, NameRow, ParkedEvent, Snapshot, SpanRecord
+from journal.models import CauseRow, Dispatch, GradeRow, Job, NameRow, ParkedEvent, Snapshot, SpanRecord, SpanTrace
 from journal.runtime import withdrawal_jobs
 from journal.runtime.copies import Gone, holds_copies
 
 _CHUNK = 200
 
 
-def chunks(names: Iterable[str]) -> Iterator[list[str]]:
+def chunks(names: Iterable[Any]) -> Iterator[list[Any]]:
     """Yield names in parts that a statement takes."""
     listed = sorted(names)
     for start in range(0, len(listed), _CHUNK):
         yield listed[start : start + _CHUNK]
 
 
-def deleted(rows: QuerySet[Any], column: str, names: Iterable[str]) -> int:
+def deleted(rows: QuerySet[Any], column: str, names: Iterable[Any]) -> int:
     """Delete the rows that have one of the names in a column, and return how many."""
     return sum(rows.filter(**{f"{column}__in": part}).delete()[0] for part in chunks(names))
 
@@ -101,15 +104,75 @@ class Spans:
     name = "spans"
 
     def clear(self, gone: Gone) -> int:
-        """Delete those that were told in one of the runs. Their rows name the source's id, which gives the stream."""
-        formats = [known.name for known in load_formats()]
-        rows = SpanRecord.objects.filter(project=gone.project).exclude(run="").order_by()
-        told = [
-            run
-            for run in rows.values_list("run", flat=True).distinct()
-            if any(stream_of(gone.project, name, run) in gone.streams for name in formats)
-        ]
-        return deleted(SpanRecord.objects.filter(project=gone.project), "run", told)
+        """Delete those that were told in one of the runs, and those beside them in its traces that are in no run.
+
+        Of a person also what names them and was never told; where nothing of its trace was, all of the trace.
+        """
+        rows = SpanRecord.objects.filter(project=gone.project)
+        told = _told(rows, gone)
+        found = (rows.filter(run__in=part).values_list("trace_id", flat=True) for part in chunks(told))
+        traces = {trace for traces in found for trace in traces}
+        beside = _naming(rows, gone) if gone.subject else {}
+        traces = traces | _never_told(beside.values()) if gone.subject else traces - _needed(rows, traces, told)
+        problems = SpanTrace.objects.filter(project=gone.project).exclude(problem="")
+        for part in chunks(traces | set(beside.values())):
+            problems.filter(pk__in=part).update(problem="")
+        count = deleted(rows.filter(run=""), "trace_id", traces) + deleted(rows, "pk", beside)
+        return count + deleted(rows, "run", told)
+
+
+def _never_told(traces: Iterable[int]) -> set[int]:
+    """Return those traces of which nothing was told."""
+    parts = (SpanTrace.objects.filter(pk__in=part, is_run=False) for part in chunks(set(traces)))
+    return {trace.pk for rows in parts for trace in rows}
+
+
+def _needed(rows: QuerySet[SpanRecord], traces: set[int], told: list[str]) -> set[int]:
+    """Return those traces of which something is still to be told, or stands in a run that stays."""
+    found, going = set[int](), {"", *told}
+    for part in chunks(traces):
+        runs = rows.filter(trace_id__in=part).order_by().values_list("trace_id", "run").distinct()
+        found |= {trace for trace, run in runs if run not in going}
+        found |= {trace.pk for trace in SpanTrace.objects.filter(pk__in=part, waiting_us__isnull=False)}
+    return found
+
+
+def _told(rows: QuerySet[SpanRecord], gone: Gone) -> list[str]:
+    """Return the runs of the withdrawn streams. Rows name the source's id, which gives the stream."""
+    formats = [known.name for known in load_formats()]
+    return [
+        run
+        for run in rows.exclude(run="").order_by().values_list("run", flat=True).distinct()
+        if any(stream_of(gone.project, name, run) in gone.streams for name in formats)
+    ]
+
+
+def _naming(rows: QuerySet[SpanRecord], gone: Gone) -> dict[int, int]:
+    """Return the records in no run that name the subject, each with its trace."""
+    named = naming(gone.subject)
+    return {
+        row.pk: row.trace_id
+        for row in rows.filter(run="").iterator(chunk_size=_CHUNK)
+        if any(named.search(text) for text in _texts(bytes(row.body)))
+    }
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Yield what a record says: as it was sent, and each text in it without what JSON escapes."""
+    yield body.decode(errors="replace")
+    if b"\\" not in body:
+        return
+    waiting: list[Any] = []
+    with suppress(msgspec.DecodeError, RecursionError):
+        waiting.append(msgspec.json.decode(body))
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as fields:
+                waiting += [*fields, *fields.values()]
+            case list() as items:
+                waiting += items
 
 
 @holds_copies

@@ -237,6 +237,12 @@ def newest_orders(project: str) -> dict[str, str]:
     return found
 
 
+def told(project: str) -> tuple[int, int]:
+    """Return what differs once something more was ordered, refused or done: how far the streams of orders reach."""
+    store = get_store(project)
+    return store.stream_version(PURGES), store.stream_version(ERASURES)
+
+
 def _position(event: RecordedEvent) -> int:
     return event.position
 
