@@ -65,7 +65,8 @@ def _query(project: str, arguments: Mapping[str, Any], *, now: datetime) -> Quer
 def _days(given: Any) -> int:
     if given in (None, ""):
         return 0
-    text = str(given)
-    if isinstance(given, bool) or not text.isascii() or not text.isdecimal() or not 0 < int(text) <= LONGEST_DAYS:
+    text = str(given) if isinstance(given, str) or (isinstance(given, int) and 0 < given <= LONGEST_DAYS) else ""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(LONGEST_DAYS))
+    if not is_number or not 0 < int(text) <= LONGEST_DAYS:
         raise ScheduleRefused(f"days is a whole number from 1 to {LONGEST_DAYS:,}", field="arguments")
     return int(text)

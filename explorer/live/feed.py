@@ -26,7 +26,7 @@ class Feed:
         self._store = get_store(project)
         self._stream = stream
         self.position = self._store.head() if after is None else after
-        self._version = version_at(self._store, stream, self.position) if stream else 0
+        self._version: int | None = None
 
     @property
     def is_there(self) -> bool:
@@ -50,6 +50,8 @@ class Feed:
 
     def _next(self, most: int) -> Iterator[RecordedEvent]:
         if self._stream:
+            if self._version is None:  # finding it takes reading, which is for nothing where none is read
+                self._version = version_at(self._store, self._stream, self.position)
             events = self._store.read_stream(self._stream, after=self._version, until=self._version + most)
             return islice(events, most)
         return self._store.read_all(after=self.position, limit=most)

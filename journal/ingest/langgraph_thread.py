@@ -8,8 +8,10 @@ before only, so a thread that grew tells the same events under the same keys, th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from journal.domain.agent_run import Started
@@ -46,15 +48,25 @@ def _filled(checkpoints: list[Saved]) -> list[Saved]:
 
 def _added(before: Saved | None, channel: str) -> list[Any]:
     """Return a channel's value before a step, with what the step wrote to it."""
-    value = list(as_list(before.values.get(channel))) if before is not None else []
-    for write in before.writes if before is not None else ():
-        if write.channel == channel:
-            for item in write.value if isinstance(write.value, list) else [write.value]:
-                name = item.get("id") if isinstance(item, dict) else None
-                value = [held for held in value if name is None or as_dict(held).get("id") != name]
-                if as_dict(item).get("type") != "remove":
-                    value.append(item)
-    return value
+    if before is None:
+        return []
+    held = as_list(before.values.get(channel))
+    writes = [write.value for write in before.writes if write.channel == channel]
+    news = chain.from_iterable(value if isinstance(value, list) else [value] for value in writes)
+    value: dict[int, Any] = {}
+    named: defaultdict[str | float, list[int]] = defaultdict(list)  # where the items of an id are
+    for place, item in enumerate(chain(held, news)):
+        name = as_dict(item).get("id")
+        known = named[name] if isinstance(name, (str, int, float)) else []
+        if place >= len(held):
+            for old in known:
+                del value[old]
+            known.clear()
+            if as_dict(item).get("type") == "remove":
+                continue
+        value[place] = item
+        known.append(place)
+    return list(value.values())
 
 
 @dataclass(slots=True)

@@ -71,10 +71,19 @@ def keep(project: str, records: Iterable[Record], *, now: datetime) -> Kept:
         fresh = [given[digest] for digest in given.keys() - _known(project, list(given))]
         fresh.sort(key=lambda new: new.digest)
         traces = _traces(project, sorted({new.trace for new in fresh}), micros(now))
-        taken = [new for new in fresh if traces[new.trace].news < MAX_RECORDS]
+        taken = list(_taken(fresh, traces))
         _tell_traces(traces, taken, micros(now))
         _add(project, traces, taken)
     return Kept(added=len(taken), refused=len(fresh) - len(taken))
+
+
+def _taken(fresh: Iterable[_New], traces: Mapping[str, _Trace]) -> Iterator[_New]:
+    """Yield the records for which their traces have room, also those of one request."""
+    room = {name: MAX_RECORDS - trace.news for name, trace in traces.items()}
+    for new in fresh:
+        room[new.trace] -= 1
+        if room[new.trace] >= 0:
+            yield new
 
 
 def item_of(row: SpanRecord) -> Span | Log:

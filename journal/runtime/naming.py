@@ -7,11 +7,10 @@ itself is read, so that an answer is exact whatever the projection has missed ye
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Final, Literal
 
 from journal.domain.event import RecordedEvent
-from journal.models import Checkpoint, NameRow
+from journal.models import Checkpoint, NameRow, ParkedEvent
 from journal.store import EventStore
 
 PROJECTION: Final = "names"
@@ -32,12 +31,13 @@ def events_naming(store: EventStore, kind: Kind, value: str, *, after: int) -> I
     """Yield every event past a position that may name the value, by position; the caller looks at each.
 
     Others come too: those that name something that begins alike or, by some databases, is written alike, and whatever
-    the index has not come to yet. Two statements for two hundred events, and none for what is not asked for.
+    the index has not come to yet. Three statements for two hundred events, and none for what is not asked for. While an
+    event waits that the index could not take, and where another generation takes its place, the journal is read.
     """
     mark = Checkpoint.objects.filter(name=PROJECTION).first()
-    if mark is None or not value:
+    if mark is None or not value or ParkedEvent.objects.filter(subscription=PROJECTION, project=store.project).exists():
         return store.read_all(after=after)
-    return chain(_indexed(store, kind, value, mark=mark, after=after), store.read_all(after=max(after, mark.position)))
+    return _indexed(store, kind, value, mark=mark, after=after)
 
 
 def _indexed(store: EventStore, kind: Kind, value: str, *, mark: Checkpoint, after: int) -> Iterator[RecordedEvent]:
@@ -45,7 +45,14 @@ def _indexed(store: EventStore, kind: Kind, value: str, *, mark: Checkpoint, aft
         generation=mark.generation, project=store.project, kind=kind, value=value[: NameRow.LONGEST_NAME]
     ).order_by("position")
     known = known.filter(position__lte=mark.position)
-    while ids := list(known.filter(position__gt=after).values_list("position", "event_id")[:_PAGE]):
+    while True:
+        ids = list(known.filter(position__gt=after).values_list("position", "event_id")[:_PAGE])
+        if not Checkpoint.objects.filter(name=PROJECTION, generation=mark.generation).exists():
+            yield from store.read_all(after=after)  # rows of the page may have been discarded already
+            return
+        if not ids:
+            break
         events = store.events([event_id for _, event_id in ids])
         yield from (events[event_id] for _, event_id in ids if event_id in events)
         after = ids[-1][0]
+    yield from store.read_all(after=max(after, mark.position))

@@ -208,6 +208,7 @@ def run_due(*, now: datetime) -> list[Job]:
 
 def _run(row: Schedule, now: datetime) -> Job | None:
     job, reason = None, ""
+    _settle_last(row)
     with transaction.atomic():  # the job is there exactly where the time was claimed
         mine = Schedule.objects.filter(id=row.id, next_due_at=row.next_due_at, is_paused=False)
         if not mine.update(next_due_at=_next(row.cron, row.timezone, now), last_due_at=row.next_due_at):
@@ -237,6 +238,7 @@ def run_now(schedule: str, *, project: str, by: str | None = None, now: datetime
     row, at = _row(schedule, project), now or datetime.now(UTC)
     if row.last_job and Job.objects.filter(id=row.last_job).exclude(status__in=_ENDED).exists():
         raise ScheduleRefused("the job of its last time has not ended", field="")
+    _settle_last(row)
     with transaction.atomic():
         mine = Schedule.objects.filter(id=row.id, last_job=row.last_job)
         if not mine.update(last_due_at=at):
@@ -256,6 +258,12 @@ def settle() -> int:
     return sum(_settle(row) for row in waiting)
 
 
+def _settle_last(row: Schedule) -> None:
+    """Take in how the last job ended where nobody did yet: the next one takes its place in the row."""
+    if row.last_job and row.last_job != row.settled_job:
+        _settle(row)
+
+
 def _settle(row: Schedule) -> bool:
     job = Job.objects.filter(id=row.last_job, status__in=_ENDED).first()
     if job is None:
@@ -267,6 +275,7 @@ def _settle(row: Schedule) -> bool:
     known = ended.fails if ended.fails is not None else _known(row).get("known_fails")
     outcome = {**msgspec.structs.asdict(ended), "known_fails": known, "ended_at": _iso(job.finished_at)}
     changed = Schedule.objects.filter(id=row.id, last_job=job.id).exclude(settled_job=job.id)
+    row.settled_job, row.outcome = job.id, outcome
     return bool(changed.update(settled_job=job.id, outcome=outcome))
 
 

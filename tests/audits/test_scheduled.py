@@ -60,7 +60,8 @@ def test_a_time_that_comes_makes_one_audit_and_the_journal_tells_of_it() -> None
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"subject": "a", "correlation": "b"}, {"subject": "a", "days": "x"}, {"subject": "a", "days": 0},
-     {"subject": "a", "rule": "b"}, {"subject": ["a"]}, {"subject": "a", "days": True}],
+     {"subject": "a", "rule": "b"}, {"subject": ["a"]}, {"subject": "a", "days": True},
+     {"subject": "a", "days": "9" * 5_000}, {"subject": "a", "days": 10**5_000}, {"subject": "a", "days": 3_661}],
 )  # fmt: skip
 def test_a_question_that_is_none_is_refused_when_it_is_scheduled(arguments: dict[str, object]) -> None:
     """Not at three in the morning."""

@@ -14,13 +14,14 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError
 
 from explorer import consumers
+from explorer.live import feed
 from explorer.live.speaking import Speaker
 from journal.access import add_project, revoke_token
 from journal.access.projects import ensure_project
 from journal.access.sessions import SessionStore
 from journal.domain.stream import ANY_VERSION
 from journal.models import ApiToken, Job, Membership, Session
-from journal.store import get_store
+from journal.store import EventStore, get_store
 from nagare_web.asgi import application
 from tests.api import secret
 from tests.builders import raw
@@ -144,6 +145,28 @@ def test_one_stream_is_followed_from_a_position(token: str) -> None:
             await aside(put, "run-8")
             await aside(put, "run-7")
             assert [(event["stream"], event["version"]) for event in await socket.events(1)] == [("run-7", 6)]
+
+    run(story)
+
+
+def test_who_asks_for_the_edge_only_reads_no_event(session: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even to find out where to begin."""
+    looked: list[str] = []
+
+    def look(_store: EventStore, stream: str, _position: int) -> int:
+        looked.append(stream)
+        return 0
+
+    monkeypatch.setattr(feed, "version_at", look)
+
+    async def story() -> None:
+        await aside(put, number=3)
+        async with opened(cookie=session, stream="run-7", **{"as": "edge"}) as socket:
+            assert await socket.until("edge") == {"type": "edge", "version": 3}
+        assert looked == []
+        async with opened(cookie=session, stream="run-7") as socket:
+            await socket.until("horizon")
+        assert looked == ["run-7"]
 
     run(story)
 

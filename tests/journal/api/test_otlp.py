@@ -380,6 +380,18 @@ def test_bodies_records_and_traces_are_bounded(sender: Sender, monkeypatch: pyte
 
 
 @pytest.mark.django_db
+def test_one_request_does_not_fill_a_trace_past_its_bound(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do its records take the room of another trace."""
+    monkeypatch.setattr(span_inbox, "MAX_RECORDS", 3)
+    sender.send(traces(chat(1, says="x")))
+    other = [chat(number, says="x", trace="1" * 32) for number in (1, 2)]
+    answer = sender.send(traces(*(chat(number, says="x") for number in range(2, 7)), *other))
+    assert answer["partialSuccess"]["rejectedSpans"] == "3"
+    assert sorted(SpanTrace.objects.values_list("news", flat=True)) == [2, 3]
+    assert SpanRecord.objects.count() == 5
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("kind", [PROTOBUF, "application/json"])
 @pytest.mark.parametrize("most", [2**20, 1_000], ids=["taken", "too large each"])
 def test_a_small_request_does_not_become_a_large_one(

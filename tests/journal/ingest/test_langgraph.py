@@ -6,6 +6,7 @@ import operator
 import sqlite3
 import tracemalloc
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -30,6 +31,8 @@ from journal.ingest.draft import Link, Opaque, Outcome, Ref, RunDraft
 from journal.ingest.files import find
 from journal.ingest.importer import Importer
 from journal.ingest.langgraph import companion, detect, read
+from journal.ingest.langgraph_saved import Saved, Write
+from journal.ingest.langgraph_thread import _filled
 from journal.ingest.source import Source
 from journal.store.memory import MemoryStore
 from tests.graphs import ADDING, agent, asked, call, said, sqlite_saver, team, thread
@@ -299,6 +302,36 @@ def test_a_delta_channel_is_put_together_from_its_writes(path: Path) -> None:
         (run,) = runs(path)
     assert [one.content for one in of(run, ModelResponded)] == ["One.", "Two."]
     assert [one.content for one in of(run, MessageReceived)] == ["Count"]
+
+
+class Looked(dict[str, Any]):
+    """A message that counts how often it is looked at."""
+
+    looks = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Count."""
+        Looked.looks += 1
+        return super().get(key, default)
+
+
+def test_putting_a_delta_channel_together_looks_at_each_message_a_few_times() -> None:
+    """However many there are; one that comes again takes the place of the one before it, or removes it."""
+    count = 300
+    held = [Looked(id=str(number), type="ai") for number in range(count)]
+    news = [Looked(id=str(number), type="ai", content="new") for number in range(1, 2 * count)]
+    news += [Looked(id="2", type="remove"), Looked(type="ai"), Looked(type="ai"), Looked(id=["odd"])]
+    write = Write(task="t", path="", channel="m", value=news)
+    more = [Write(task="t", path="", channel="m", value=[]), Write(task="t", path="", channel="m", value="text")]
+    one = Saved(
+        thread="t", namespace="", id="1", parent=None, values={"m": held}, versions={}, updated=(), metadata={},
+        at=None, writes=(write, *more),
+    )  # fmt: skip
+    two = replace(one, id="2", parent="1", values={}, writes=(), metadata={"counters_since_delta_snapshot": {"m": [1]}})
+    Looked.looks = 0
+    value = _filled([one, two])[1].values["m"]
+    assert Looked.looks < 5 * (len(held) + len(news))
+    assert value == [held[0], news[0], *news[2 : 2 * count - 1], *news[-3:], "text"]
 
 
 def test_a_history_that_begins_in_the_middle_is_told_from_there(path: Path) -> None:

@@ -172,6 +172,27 @@ def test_somebody_is_told_once_when_another_number_of_runs_fails() -> None:
     assert told(made) == ["schedule.saved", *["schedule.due", "schedule.ended"] * 3]
 
 
+@pytest.mark.parametrize("how", ["now", "due"])
+def test_an_end_that_nobody_took_in_yet_is_taken_in_before_the_next_begins(how: str) -> None:
+    """The row holds one job: an end that it was never told of could not be found again."""
+    made = nightly()
+    due(NIGHT)
+    write("agent_run-2")
+    (job,) = schedules.run_due(now=NIGHT + timedelta(days=1))
+    regrade.finish(job)
+    later = NIGHT + timedelta(days=2)
+    if how == "now":
+        schedules.run_now(made.id, project=P, now=later)
+    else:
+        schedules.run_due(now=later)
+    assert told(made) == ["schedule.saved", *["schedule.due", "schedule.ended"] * 2, "schedule.due"]
+    assert len(raised()) == 1
+    after = schedules.find(made.id, project=P)
+    assert after is not None
+    assert after.outcome is not None
+    assert (after.outcome["job"], after.has_open_job) == (job.id, True)
+
+
 def test_taking_in_an_end_again_tells_nobody_twice() -> None:
     """A worker that dies behind the event and before the row leaves the end to be taken in again."""
     nightly()
