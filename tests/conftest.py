@@ -24,7 +24,8 @@ from tests.triggers import taken_away
 __all__ = ["server"]
 
 # Machines differ and are shared: a slow example is no failure. FULL=1 is for the long proofs.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = 200 if os.environ.get("FULL") else 40
+settings.register_profile("default", deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 
 

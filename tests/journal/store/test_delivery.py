@@ -23,7 +23,7 @@ from tests.journal.store.delivery import Proof, prove
 from tests.servers import URLS
 
 FULL = bool(os.environ.get("FULL"))
-EVENTS = 100_000 if FULL else 8_000
+EVENTS = 100_000 if FULL else 5_000
 ROUNDS = 10 if FULL else 1
 REPORT = os.environ.get("NAGARE_TEST_PROOF_REPORT")
 
