@@ -78,7 +78,8 @@ def answers(host: str, port: int, *, name: str) -> bool:
     connection = http.client.HTTPConnection(reachable, port, timeout=1)
     try:
         connection.request("GET", "/healthz", headers={"Host": name})
-        return connection.getresponse().status == _OK
+        with connection.getresponse() as answer:
+            return answer.status == _OK
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -147,8 +147,8 @@ def exchange(  # noqa: PLR0913 - a request and its limits
     with _until(connection, deadline_s):
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("POST", target, body=body, headers={**headers, "Connection": "close"})
-        answer = connection.getresponse()
-        return Answer(status=answer.status, body=answer.read(most_bytes) if most_bytes else b"")
+        with connection.getresponse() as answer:  # what is not read of it holds the socket open
+            return Answer(status=answer.status, body=answer.read(most_bytes) if most_bytes else b"")
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -78,7 +78,7 @@ def test_what_is_erased_while_files_are_kept_takes_them_along(monkeypatch: pytes
     """Also those that are kept behind: the audit ends with what an erasure says of one that was made."""
     found = erasing_behind(default_storage, "save", monkeypatch)
     job = made(Query(project="default", correlation="c"))
-    assert len(found) == 2
+    assert len(found) == 3
     assert job.status == "cancelled"
     assert str((job.result or {}).get("withdrawn")).startswith("Its files held what was erased on ")
     assert not any(default_storage.exists(name) for name in found)
