@@ -30,6 +30,8 @@ DROP: Final = """
 }
 """
 
+pytestmark = pytest.mark.xdist_group("writing")  # what comes into the one project that tests write to is counted
+
 
 @pytest.fixture
 def importer(browse: Browse) -> Page:
