@@ -20,6 +20,7 @@ from django.core.files.storage import default_storage
 from audits import making, render, signing
 from audits.bundle import Evidence
 from audits.events import AuditMade
+from audits.report import Report
 from audits.selection import Query
 from journal.domain import codec
 from journal.errors import JournalError
@@ -140,12 +141,12 @@ def _files(job: Any, *, on_page: Callable[[int], None]) -> dict[str, bytes]:
     """Make the files, and last what is told of them."""
     asked, evidence = job.arguments, making.gathered(query_of(job), previous=job.arguments["previous"])
     files = {BUNDLE: making.bundle(evidence), TRAIL: making.trail(evidence)}
+    found = making.made_report(evidence, by=asked["by"], purpose=asked["purpose"])
     missing = render.available()
     if not missing:
-        files[REPORT] = _report(evidence, asked, on_page)
+        files[REPORT] = _report(evidence, found, asked, on_page)
     name = REPORT if REPORT in files else BUNDLE
     event = making.made_of(evidence, file=name, content=files[name], by=asked["by"], purpose=asked["purpose"])
-    found = making.made_report(evidence, by=asked["by"], purpose=asked["purpose"])
     told = {
         "good": found.is_good,
         "events": len(evidence.selection.events),
@@ -162,8 +163,8 @@ def _files(job: Any, *, on_page: Callable[[int], None]) -> dict[str, bytes]:
     return files | {TOLD: codec.encode(told)}
 
 
-def _report(evidence: Evidence, asked: dict[str, Any], on_page: Callable[[int], None]) -> bytes:
-    made = making.pdf(evidence, by=asked["by"], purpose=asked["purpose"], on_page=on_page)
+def _report(evidence: Evidence, found: Report, asked: dict[str, Any], on_page: Callable[[int], None]) -> bytes:
+    made = making.pdf(evidence, by=asked["by"], purpose=asked["purpose"], on_page=on_page, found=found)
     try:
         return making.signed(made)
     except signing.SigningUnavailable:

@@ -62,13 +62,23 @@ def made_report(evidence: Evidence, *, by: str, purpose: str = "") -> Report:
     return report(evidence, asked, checks=list(_checks(evidence)))
 
 
-def pdf(evidence: Evidence, *, by: str, purpose: str = "", on_page: render.OnPage | None = None) -> bytes:
+def pdf(
+    evidence: Evidence,
+    *,
+    by: str,
+    purpose: str = "",
+    on_page: render.OnPage | None = None,
+    found: Report | None = None,
+) -> bytes:
     """Return the report as PDF, unsigned: the same bytes for the same evidence, asker and purpose.
+
+    Whoever has `found` what `made_report` says already hands it in: the verifier reads every event for it.
 
     Raises:
         PdfUnavailable: the machine lacks what pages are laid out with.
     """
-    return render.pdf(made_report(evidence, by=by, purpose=purpose), evidence.files, on_page=on_page)
+    found = found or made_report(evidence, by=by, purpose=purpose)
+    return render.pdf(found, evidence.files, on_page=on_page)
 
 
 def signed(made: bytes) -> bytes:
