@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -17,6 +17,7 @@ from explorer.queries import retention as queries
 from explorer.queries.retention import Draft
 from journal import tasks
 from journal.access import Permission, ProjectRequest, reader_id, requires
+from journal.domain.moment import in_utc
 from journal.domain.retention import HoldKind
 from journal.errors import EventNotFound, JournalError
 from journal.runtime import certificates, retention, withdrawal_jobs
@@ -160,7 +161,6 @@ def _days(text: str, field: str) -> int:
 
 def _moment(text: str) -> datetime:
     try:
-        at = datetime.fromisoformat(text)
+        return in_utc(text)
     except ValueError as error:
         raise RetentionRefused(f"{text[:40]!r} is no date, such as 2026-01-31", field="before") from error
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

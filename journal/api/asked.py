@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, cast
 
@@ -17,6 +17,7 @@ from django.http import HttpRequest
 
 from journal.api.refusals import Invalid, Malformed, TooLarge, WrongMediaType
 from journal.domain import codec
+from journal.domain.moment import in_utc
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -83,9 +84,8 @@ def moment(text: str | None, parameter: str) -> datetime | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        return in_utc(text)
+    except ValueError as error:
         raise Malformed("is no ISO 8601 time, such as 2026-11-22T18:55:03Z", parameter=parameter) from error
 
 

@@ -1,13 +1,26 @@
-"""A time as a place in a stream: the last event that had occurred by then."""
+"""A time as people write it, and as a place in a stream: the last event that had occurred by then."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from journal.domain.event import RecordedEvent
+
+
+def in_utc(text: str) -> datetime:
+    """Return an ISO 8601 moment in UTC, which one without a zone is in already.
+
+    Raises:
+        ValueError: it is none, or past the calendar.
+    """
+    at = datetime.fromisoformat(text)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is past the calendar") from error
 
 
 class Occurred(msgspec.Struct, frozen=True, kw_only=True):

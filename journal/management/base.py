@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from journal.access.projects import DEFAULT_PROJECT, ensure_project
 from journal.domain import codec
+from journal.domain.moment import in_utc
 from journal.domain.text import printable
 from journal.errors import JournalError
 from journal.store import EventStore, get_store
@@ -68,11 +69,7 @@ def moment(text: str) -> datetime:
     Raises:
         ValueError: it is none; argparse then says so.
     """
-    at = datetime.fromisoformat(text)
-    try:
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except OverflowError as error:
-        raise ValueError(f"{text} is past the calendar") from error
+    return in_utc(text)
 
 
 def operator() -> str:
